@@ -1,0 +1,21 @@
+"""Identifiers: task ids are 25 characters of `[a-z0-9]`, everything else is a UUID."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+
+TASK_ID_LENGTH = 25
+_ALPHABET = string.ascii_lowercase + string.digits
+_TASK_ID = re.compile(rf"[a-z0-9]{{{TASK_ID_LENGTH}}}")
+
+
+def new_task_id() -> str:
+    """A fresh task id: 129 bits of randomness, so that two never meet."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(TASK_ID_LENGTH))
+
+
+def is_task_id(text: str) -> bool:
+    """Whether `text` has the form of a task id (it may still name no task)."""
+    return _TASK_ID.fullmatch(text) is not None
