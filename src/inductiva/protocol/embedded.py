@@ -10,7 +10,7 @@ Everything lives under one per-user data directory, `INDUCTIVA_DATA_DIR` or the 
     server/inductiva.db    the database
     objects/               stored files
     machines/<runner id>/  one machine: its workspaces and its log
-    environments/          simulators provided for this user
+    environments/          simulators provided for this user (elsewhere with `INDUCTIVA_ENVIRONMENTS_DIR`)
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 DATA_DIR_VARIABLE = "INDUCTIVA_DATA_DIR"
+ENVIRONMENTS_DIR_VARIABLE = "INDUCTIVA_ENVIRONMENTS_DIR"
 
 
 class ServerInfo(msgspec.Struct):
@@ -57,4 +58,5 @@ class Layout:
         self.database = self.server / "inductiva.db"
         self.objects = root / "objects"
         self.machines = root / "machines"
-        self.environments = root / "environments"
+        shared = os.environ.get(ENVIRONMENTS_DIR_VARIABLE)
+        self.environments = Path(shared).absolute() if shared else root / "environments"

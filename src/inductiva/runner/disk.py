@@ -1,0 +1,34 @@
+"""Room on the machine's disk."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from inductiva.runner.polling import until
+
+RESERVE_BYTES = 64 << 20
+_RESERVE_SHARE = 0.01
+_JOURNAL_RESERVE_BYTES = 1 << 20
+_PERIOD_SECONDS = 1.0
+
+
+def is_full(directory: Path) -> bool:
+    """Whether less is free than what is kept to end an attempt decently: 64 MiB, or 1 % of a small disk."""
+    stat = os.statvfs(directory)
+    return stat.f_bavail * stat.f_frsize < min(RESERVE_BYTES, stat.f_blocks * stat.f_frsize * _RESERVE_SHARE)
+
+
+async def watch_disk(directory: Path, on_full: Callable[[], None]) -> None:
+    """Call `on_full` once when the disk of `directory` is full. Runs until then or until cancelled."""
+    if await until(lambda: is_full(directory), math.inf, _PERIOD_SECONDS):
+        on_full()
+
+
+def keep_reserve(path: Path) -> None:
+    """Keep a file that can be given up to write the last lines of a journal when the disk is full."""
+    if is_full(path.parent) or (path.exists() and path.stat().st_size >= _JOURNAL_RESERVE_BYTES):
+        return
+    path.write_bytes(bytes(_JOURNAL_RESERVE_BYTES))

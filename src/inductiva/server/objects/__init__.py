@@ -1,0 +1,1 @@
+"""Stored files and the signed URLs that reach them."""

@@ -1,0 +1,1 @@
+"""HTTP: parse, authorise, answer. No SQL here."""
