@@ -1,6 +1,6 @@
 """Write the documents that are made from the code, or say with `--check` which of them are stale.
 
-    python docs/generate.py [--check]
+python docs/generate.py [--check]
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ def task_states() -> str:
     lines += ["", "## Transitions", "", "| in | event | then |", "|---|---|---|"]
     for (before, event), after in status.TRANSITIONS.items():
         lines.append(f"| `{before}` | `{event}` | `{after}` |")
-    lines += ["", "Every other pair changes nothing. The event is then refused or, from a runner, acknowledged and kept"]
+    lines += [
+        "",
+        "Every other pair changes nothing. The event is then refused or, from a runner, acknowledged and kept",
+    ]
     lines += ["out of the task's fate; statuses that end a task absorb everything.", ""]
     return "\n".join(lines)
 

@@ -43,7 +43,9 @@ def fresh(tmp_path: Path, _environments: None) -> Iterator[Platform]:
 def splishsplash(_environments: None) -> str:
     """The name of the SPlisHSPlasH image, when the simulator is provided."""
     if not any(ENVIRONMENTS.glob("splishsplash-*/environment.json")):
-        pytest.skip(f"SPlisHSPlasH is not provided: INDUCTIVA_ENVIRONMENTS_DIR={ENVIRONMENTS} inductiva simulators install splishsplash")
+        pytest.skip(
+            f"SPlisHSPlasH is not provided: INDUCTIVA_ENVIRONMENTS_DIR={ENVIRONMENTS} inductiva simulators install splishsplash"
+        )
     return "splishsplash"
 
 

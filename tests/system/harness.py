@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 import urllib3
@@ -33,9 +33,10 @@ REPOSITORY = Path(__file__).parents[2]
 DEADLINE_SECONDS = 60.0
 
 Json = Any
+T = TypeVar("T")
 
 
-def eventually[T](look: Callable[[], T | None], what: str, seconds: float = DEADLINE_SECONDS) -> T:
+def eventually(look: Callable[[], T | None], what: str, seconds: float = DEADLINE_SECONDS) -> T:
     """Look until there is something to see; fail with `what` when the deadline passes."""
     deadline = time.monotonic() + seconds
     while True:
@@ -143,7 +144,10 @@ class Platform:
             raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.tail_log()}")
         try:
             info = json.loads(self.layout.server_info.read_bytes())
-            return info["pid"] == getattr(self.process, "pid", None) and Rest(self.url, None)("GET", "/healthz").status == 200
+            return (
+                info["pid"] == getattr(self.process, "pid", None)
+                and Rest(self.url, None)("GET", "/healthz").status == 200
+            )
         except (OSError, ValueError, urllib3.exceptions.HTTPError):
             return False
 

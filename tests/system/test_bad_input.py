@@ -35,7 +35,6 @@ def link(name: str, target: str) -> tuple[zipfile.ZipInfo, bytes]:
     return info, target.encode()
 
 
-BOMB = archive(("sim_dir/bomb.bin", bytes(300 << 20)))
 HOSTILE = {
     "empty": b"",
     "no zip": b"not a zip at all",
@@ -59,13 +58,22 @@ def test_hostile_archives_are_refused_and_the_task_can_still_get_a_good_one(
     platform.wait(task, S.SUCCESS)
 
 
+def bomb() -> bytes:
+    """Five megabytes that would become five gigabytes."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as made:
+        for number in range(20):
+            made.writestr(f"sim_dir/{number}.bin", bytes(256 << 20))
+    return file.getvalue()
+
+
 @pytest.mark.parametrize("kind", ["bomb", "link out", "absolute link"])
 def test_what_only_unpacking_shows_ends_the_task_with_a_cause(platform: Platform, group: str, kind: str) -> None:
     data = {
-        "bomb": BOMB,
-        "link out": archive(link("sim_dir/out", "../../../etc"), ("sim_dir/a", b"x")),
-        "absolute link": archive(link("sim_dir/out", "/etc/passwd")),
-    }[kind]
+        "bomb": bomb,
+        "link out": lambda: archive(link("sim_dir/out", "../../../etc"), ("sim_dir/a", b"x")),
+        "absolute link": lambda: archive(link("sim_dir/out", "/etc/passwd")),
+    }[kind]()
     task = platform.register(group, ["true"]).json["id"]
     assert platform.rest("PUT", platform.upload_url(task), data).status == 200
     answer = platform.rest("POST", f"/tasks/{task}/input_uploaded")
@@ -91,7 +99,12 @@ def test_unknown_and_malformed_tasks(platform: Platform) -> None:
 @pytest.mark.parametrize("key", [None, "wrong", "with space", ""])
 def test_wrong_keys_are_refused_everywhere(platform: Platform, key: str | None) -> None:
     stranger = Rest(platform.url, key)
-    for method, path in (("GET", "/tasks"), ("GET", "/compute/groups"), ("POST", "/tasks/submit"), ("GET", "/users/info")):
+    for method, path in (
+        ("GET", "/tasks"),
+        ("GET", "/compute/groups"),
+        ("POST", "/tasks/submit"),
+        ("GET", "/users/info"),
+    ):
         refused(stranger(method, path), 401, "API key")
 
 

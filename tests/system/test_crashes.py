@@ -9,7 +9,9 @@ from harness import Platform, eventually
 
 from inductiva.protocol.status import TaskStatusCode as S
 
-COUNT = "i=0; while [ $i -lt {n} ]; do echo line-$i; i=$((i+1)); sleep 0.05; done; echo pid-$$ >> pids.txt; exit {code}\n"
+COUNT = (
+    "i=0; while [ $i -lt {n} ]; do echo line-$i; i=$((i+1)); sleep 0.05; done; echo pid-$$ >> pids.txt; exit {code}\n"
+)
 
 
 def lines(n: int) -> list[str]:
@@ -120,8 +122,8 @@ def test_a_machine_that_never_comes_back_is_noticed_within_a_lease(fresh: Platfo
 
 
 def shipped(platform: Platform, task: str) -> str:
-    folder = platform.data_dir / "logs"
-    return "".join(path.read_text() for path in folder.rglob("stdout.txt") if task in str(path))
+    """What the server keeps of the task's stdout."""
+    return "".join(path.read_text() for path in (platform.data_dir / "logs").rglob(f"{task}.*.stdout.txt"))
 
 
 def test_a_stopped_runner_ends_its_task_with_outputs(fresh: Platform) -> None:

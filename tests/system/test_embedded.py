@@ -72,7 +72,7 @@ def test_its_key_is_the_users_alone_and_never_stored_in_clear(embedded: Platform
 
 
 def test_the_command_line_manages_it(embedded: Platform) -> None:
-    assert "not running" in embedded.cli("server", "status").stdout
+    assert "does not run" in embedded.cli("server", "status").stdout
     assert embedded.cli("server", "start").returncode == 0
     status = json.loads(embedded.cli("server", "status", "--json").stdout)
     assert status["running"] is True

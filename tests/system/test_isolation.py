@@ -18,7 +18,9 @@ def said(platform: Platform, group: str, script: str) -> str:
 
 
 def test_no_key_and_no_token_is_visible(platform: Platform, group: str) -> None:
-    text = said(platform, group, "env; cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n'; cat /proc/*/cmdline | tr '\\0' ' '\n")
+    text = said(
+        platform, group, "env; cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n'; cat /proc/*/cmdline | tr '\\0' ' '\n"
+    )
     machine = next(iter(platform.layout.machines.glob("*/machine.json"))).read_text()
     token = machine.split('"token":"')[1].split('"')[0]
     assert platform.key not in text
@@ -27,10 +29,11 @@ def test_no_key_and_no_token_is_visible(platform: Platform, group: str) -> None:
 
 
 def test_the_platforms_own_files_and_other_tasks_are_out_of_sight(platform: Platform, group: str) -> None:
-    script = f"ls {platform.data_dir} 2>&1; cat {platform.layout.api_key} 2>&1; ls /workdir; ls /workdir/output\n"
+    script = f"ls {platform.data_dir} {platform.layout.server} 2>&1; cat {platform.layout.api_key} 2>&1; ls /workdir; ls /workdir/output\n"
     text = said(platform, group, script)
     assert platform.key not in text
-    assert "server" not in text.split("# Env")[1].replace(str(platform.data_dir), "")
+    assert "machines" not in text, "the data directory cannot be listed"
+    assert "inductiva.db" not in text
     assert "output" in text
 
 

@@ -20,7 +20,14 @@ def test_a_task_runs_its_commands_and_keeps_what_they_wrote(platform: Platform, 
     task = platform.submit(group, ["bash run.sh", "ls"], {"run.sh": script, "untouched.dat": "same"})
     assert ids.is_task_id(task)
     told = platform.wait(task, S.SUCCESS)
-    assert codes(told) == ["pending-input", "submitted", "started", "computation-started", "computation-ended", "success"]
+    assert codes(told) == [
+        "pending-input",
+        "submitted",
+        "started",
+        "computation-started",
+        "computation-ended",
+        "success",
+    ]
     assert told["is_terminated"] is True
     assert told["error_detail"] is None
     assert told["metrics"]["output_total_files"] >= 3
@@ -79,7 +86,7 @@ def test_a_simulation_that_is_killed_from_outside_says_by_what(platform: Platfor
 
 def test_prompts_environment_and_folder_reach_the_command(platform: Platform, group: str) -> None:
     command = {"cmd": "bash ask.sh", "prompts": ["34", "", "last"], "env": {"MINE": "1 2"}}
-    script = "read a; read b; read c; echo \"<$a|$b|$c|$MINE|$ALL|$PWD>\"\n"
+    script = 'read a; read b; read c; echo "<$a|$b|$c|$MINE|$ALL|$PWD>"\n'
     task = platform.submit(
         group,
         [command],
@@ -209,9 +216,7 @@ def test_a_terminated_group_ends_what_runs_and_what_waits(platform: Platform) ->
     assert platform.status(waits) == S.ZOMBIE
     platform.wait(runs, S.EXECUTER_TERMINATED_BY_USER)
     assert platform.output(runs)["kept.dat"] == b"kept\n"
-    eventually(
-        lambda: not [g for g in platform.rest.get("/compute/groups") if g["id"] == group], "the group is gone"
-    )
+    eventually(lambda: not [g for g in platform.rest.get("/compute/groups") if g["id"] == group], "the group is gone")
     refused = platform.register(group, ["true"])
     assert refused.status in (404, 409)
     assert "terminated" in refused.json["detail"]

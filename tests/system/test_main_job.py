@@ -102,7 +102,13 @@ def test_the_terminal_shows_the_queue_and_four_hints_that_work_as_printed(job: J
 
 def test_the_summary_tells_the_whole_story(job: Job) -> None:
     _, done = job
-    for words in ("Task status: Success", "Timeline:", "In Progress", "SPHSimulator config.json", "Number of output files"):
+    for words in (
+        "Task status: Success",
+        "Timeline",
+        "In Progress",
+        "SPHSimulator config.json",
+        "Number of output files",
+    ):
         assert words in done.stdout
     assert report(job)["ids"][0] in report(job)["repr"]
 

@@ -72,11 +72,15 @@ class ServiceException(ApiException):
 
 
 class ServerUnreachable(ApiException):
-    """Nothing answers at the server's address. `maybe_sent`: whether the request may have arrived all the same."""
+    """Nothing answers at the server's address.
 
-    def __init__(self, message: str, *, maybe_sent: bool = False) -> None:
+    `maybe_sent`: whether the request may have arrived all the same; `timed_out`: whether it was waited for in vain.
+    """
+
+    def __init__(self, message: str, *, maybe_sent: bool = False, timed_out: bool = False) -> None:
         super().__init__(None, "server unreachable", message=message)
         self.maybe_sent = maybe_sent
+        self.timed_out = timed_out
 
 
 _BY_STATUS: dict[int, type[ApiException]] = {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 120.0
-RETRY_PAUSES = (0.05, 0.2, 0.5, 1.0)
+RETRY_PAUSES = (0.05, 0.2, 0.5)
 """Seconds before each further attempt."""
 _PASSING = frozenset({502, 503, 504})
 """What a proxy says while the server behind it restarts."""
@@ -88,13 +88,19 @@ def _unreachable(call: Call, error: Exception) -> errors.ServerUnreachable:
     """`error` in a user's words. Only what failed while connecting surely did not arrive."""
     from urllib3 import exceptions
 
-    refused = isinstance(error, exceptions.NewConnectionError | exceptions.ConnectTimeoutError)
-    server = "/".join(call.url.split("/")[:3])
-    reason = "it does not answer in time" if isinstance(error, exceptions.TimeoutError) else str(error)
-    reason = "nothing listens there" if "refused" in reason.lower() else reason.rpartition(": ")[2] or reason
+    no_connection = isinstance(error, exceptions.NewConnectionError)
+    timed_out = isinstance(error, exceptions.TimeoutError) and not no_connection
+    if timed_out:
+        reason = "it does not answer in time"
+    elif "refused" in str(error).lower():
+        reason = "nothing listens there"
+    else:
+        reason = str(error).rpartition(": ")[2] or type(error).__name__
     return errors.ServerUnreachable(
-        f"Cannot reach the server at {server}: {reason}. Check INDUCTIVA_API_URL and that the server runs.",
-        maybe_sent=not refused,
+        f"Cannot reach the server at {'/'.join(call.url.split('/')[:3])}: {reason}. "
+        "Check INDUCTIVA_API_URL and that the server runs.",
+        maybe_sent=not no_connection and not isinstance(error, exceptions.ConnectTimeoutError),
+        timed_out=timed_out,
     )
 
 
@@ -122,7 +128,8 @@ def send(call: Call, *, sleep: Callable[[float], None] = time.sleep) -> Answer:
         try:
             response = send_once(call)
         except errors.ServerUnreachable as error:
-            if pause is None or (error.maybe_sent and not call.safe):
+            # A server that is silent for so long is not asked to be silent again.
+            if pause is None or error.timed_out or (error.maybe_sent and not call.safe):
                 raise
         else:
             if pause is None or not call.safe or response.status not in _PASSING:

@@ -8,12 +8,13 @@ from inductiva.archive.checking import check_file
 from inductiva.archive.codec import raw_inflate
 from inductiva.archive.errors import ArchiveError
 from inductiva.archive.index import Member, read_index
-from inductiva.archive.limits import Limits, check
+from inductiva.archive.limits import OWN_LIMITS, Limits, check
 from inductiva.archive.pack import ZipStream
 from inductiva.archive.scan import Entry, scan
 from inductiva.archive.unpack import Extracted, StreamExtractor, extract, read_member
 
 __all__ = [
+    "OWN_LIMITS",
     "ArchiveError",
     "Entry",
     "Extracted",

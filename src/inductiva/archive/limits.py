@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from inductiva.archive.errors import ArchiveError
 from inductiva.archive.index import MAX_MEMBERS, Member
 
-_JUDGE_RATIO_ABOVE = 256 << 20
 _MAX_LINK_BYTES = 4096
 _MAX_LINKS_BYTES = 64 << 20
 """What the targets of all links may have together: they are kept in memory."""
@@ -21,16 +20,23 @@ _HOSTILE = re.compile(r"[\\\x00-\x1f\x7f]|\A/|\A[A-Za-z]:|(?:\A|/)\.{0,2}(?:/|\Z
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much an archive may hold. The ratio is judged only above 256 MiB of content."""
+    """How much an archive may hold.
+
+    Deflate packs zeros 1,030 to 1, and fields of zeros are honest simulation data: the ratio is judged only where the
+    content would be so large that it could fill a disk.
+    """
 
     max_members: int = MAX_MEMBERS
     max_total_bytes: int = 4 << 40
-    max_ratio: int = 2000
+    max_ratio: int = 300
+    ratio_judged_above_bytes: int = 4 << 30
     max_name_bytes: int = 4096
     max_depth: int = 100
 
 
 DEFAULT_LIMITS = Limits()
+OWN_LIMITS = Limits(max_ratio=1 << 40)
+"""For archives that a runner of ours packed from files that exist: whatever they hold, they are no bomb."""
 
 
 def check(members: Sequence[Member], limits: Limits = DEFAULT_LIMITS) -> None:
@@ -80,7 +86,7 @@ def _check_sizes(members: Sequence[Member], limits: Limits) -> None:
         raise ArchiveError(f"the targets of the links have {links} bytes; {_MAX_LINKS_BYTES} are allowed")
     if total > limits.max_total_bytes:
         raise ArchiveError(f"the archive holds {total} bytes; {limits.max_total_bytes} are allowed: pack less")
-    if total > _JUDGE_RATIO_ABOVE and total > packed * limits.max_ratio:
+    if total > limits.ratio_judged_above_bytes and total > packed * limits.max_ratio:
         raise ArchiveError(f"{packed} bytes would become {total}: the archive looks like a bomb and is refused")
 
 

@@ -22,6 +22,7 @@ def confirm(question: str, items: Sequence[str], *, yes: bool) -> None:
     except click.Abort as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             raise
+        click.echo(err=True)  # The question's line is still open.
         raise Refused("nobody answered the question; give --yes to go on without it") from None
     if not agreed:
         raise Refused("not confirmed, nothing was done")

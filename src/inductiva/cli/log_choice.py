@@ -31,5 +31,6 @@ def chosen(mode: str, tasks: Sequence[Task]) -> str:
     # Times on the wire have one zone and one number of digits, so their texts sort as they do.
     found = sorted((pair for pair in timed if pair[0]), reverse=True)
     if back >= len(found):
-        raise Refused(f"{mode} asks for {back + 1} {kind.lower()} tasks, but there are {len(found)}")
+        done = "1 task has been" if len(found) == 1 else f"{len(found) or 'no'} tasks have been"
+        raise Refused(f"{mode} names no task: {done} {kind.lower()}")
     return found[back][1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -81,9 +82,20 @@ def to_json(data: Any) -> str:
 
 
 def _watch(find: Callable[[], Answer], seconds: float) -> None:
-    clear = _CLEAR if sys.stdout.isatty() else ""
+    screen = sys.stdout.isatty()
     while True:
         # Found before the screen is cleared, so that it never stays empty while a server answers.
-        text = find().text()
-        click.echo(f"{clear}Every {seconds:g} s until Ctrl-C, now {time.strftime('%H:%M:%S')}\n{text}")
+        lines = [f"Every {seconds:g} s until Ctrl-C, now {time.strftime('%H:%M:%S')}", *find().text().splitlines()]
+        if screen:
+            lines = _fit(lines, shutil.get_terminal_size().lines)
+        click.echo((_CLEAR if screen else "") + "\n".join(lines))
         time.sleep(seconds)
+
+
+def _fit(lines: list[str], height: int) -> list[str]:
+    """What a screen of `height` lines can show: the start, and how much more there is. The cursor needs a line."""
+    room = max(1, height - 1)
+    if len(lines) <= room:
+        return lines
+    shown = max(1, room - 1)
+    return [*lines[:shown], f"… {len(lines) - shown} more lines"]

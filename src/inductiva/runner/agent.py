@@ -64,6 +64,7 @@ class Agent:
         self._is_ready = False
         self._retiring: str | None = None
         self._idle = asyncio.Event()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._heartbeat: asyncio.Task[None] | None = None
 
     async def run(self) -> int:
@@ -71,17 +72,17 @@ class Agent:
         _LOG.info("runner %s, sandbox %s %s", self._config.runner_id, self._sandbox.kind, self._sandbox.reason)
         self._adopt_all()
         connection = asyncio.ensure_future(self._connection.run())
-        leaving = asyncio.ensure_future(self._left())
-        await asyncio.wait({connection, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        leaving = asyncio.ensure_future(self._idle.wait())
+        await asyncio.wait({connection, leaving, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+        if self._failed.done():
+            _LOG.critical("an attempt failed unforeseen", exc_info=self._failed.exception())
+            return 1
         if connection.done():
             return await self._refused(connection)
-        self._send(Goodbye(self._retiring or ""))
+        self._post(Goodbye(self._retiring or ""))
         await self._connection.flush(_FLUSH_SECONDS)
         connection.cancel()
         return 0
-
-    async def _left(self) -> None:
-        await self._idle.wait()
 
     async def _refused(self, connection: asyncio.Future[None]) -> int:
         error = connection.exception()
@@ -120,7 +121,14 @@ class Agent:
         key = (work.task_id, work.attempt)
         attempt = Attempt(work, workspace, self._tools, self._offer)
         self._attempts[key] = attempt
-        self._runs[key] = asyncio.ensure_future(self._hold(key, attempt))
+        run = asyncio.ensure_future(self._hold(key, attempt))
+        self._runs[key] = run
+        run.add_done_callback(self._on_run_done)
+
+    def _on_run_done(self, run: asyncio.Task[None]) -> None:
+        """What nobody foresaw ends this process: the next one goes on from the journals, simulations run on."""
+        if not run.cancelled() and (error := run.exception()) is not None and not self._failed.done():
+            self._failed.set_exception(error)
 
     async def _hold(self, key: _Key, attempt: Attempt) -> None:
         await attempt.run()
@@ -175,9 +183,6 @@ class Agent:
             self._connection.post(message)
         return self._is_online
 
-    def _send(self, message: FromRunner) -> None:
-        self._post(message)
-
     def _on_message(self, message: ToRunner) -> None:
         match message:
             case Welcome():
@@ -228,7 +233,7 @@ class Agent:
     async def _beat(self, seconds: float) -> None:
         while True:
             await asyncio.sleep(seconds)
-            self._send(Heartbeat([attempt.ref for attempt in self._attempts.values()]))
+            self._post(Heartbeat([attempt.ref for attempt in self._attempts.values()]))
 
     def _offer(self) -> None:
         """Ask for work when there is room, or leave when leaving and nothing is held."""
@@ -239,11 +244,11 @@ class Agent:
         is_free = all(attempt.is_finished for attempt in self._attempts.values())
         if is_free and self._is_online and not self._is_ready:
             self._is_ready = True
-            self._send(Ready(1))
+            self._post(Ready(1))
 
     def _retire(self, reason: str) -> None:
         if self._retiring is None:
             self._retiring = reason
             if self._is_ready:
-                self._send(Ready(0))
+                self._post(Ready(0))
         self._offer()

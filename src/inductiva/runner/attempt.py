@@ -284,7 +284,8 @@ class Attempt:
         await self._stopping.threads_ended(_THREAD_SECONDS)
 
     def close(self) -> None:
-        """Let go of the journal."""
+        """Let go of the files."""
+        self.logs.close()
         self._journal.close()
 
 

@@ -79,12 +79,13 @@ class Connection:
                 ) as socket:
                     pause = _FIRST_PAUSE_SECONDS
                     await self._talk(socket)
-            except InvalidStatus as error:
-                if error.response.status_code in (401, 403):
-                    raise RefusedError("the server refuses this machine's token", is_replaced=False) from error
-                _LOG.warning("no connection: %s", error)
             except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed, TimeoutError) as error:
-                _LOG.warning("no connection: %r", error)
+                if isinstance(error, InvalidStatus) and error.response.status_code in (401, 403):
+                    raise RefusedError("the server refuses this machine's token", is_replaced=False) from error
+                # Said once: a line for each try would fill the log of a machine that waits for days.
+                _LOG.log(
+                    logging.WARNING if pause == _FIRST_PAUSE_SECONDS else logging.DEBUG, "no connection: %r", error
+                )
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 

@@ -162,9 +162,12 @@ class Journal:
 
     def _write(self, frame: bytes) -> None:
         size = os.fstat(self._file).st_size
-        if os.write(self._file, frame) < len(frame):
+        try:
+            if os.write(self._file, frame) < len(frame):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
             os.ftruncate(self._file, size)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise
 
     def close(self) -> None:
         os.close(self._file)

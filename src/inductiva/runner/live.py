@@ -90,7 +90,7 @@ class LiveRequests:
         tail = Tail(attempt.workspace.artifacts, name)
         if wait:
             await until(lambda: tail.exists() or attempt.is_finished, math.inf, _TAIL_PERIOD_SECONDS)
-        first = await asyncio.to_thread(tail.last_lines, lines)
+        first = await asyncio.to_thread(tail.last_lines, lines, follow=request.follow)
         self._answer(request, LiveStatus.SUCCESS, first, not request.follow)
         while request.follow:
             is_over = attempt.is_finished

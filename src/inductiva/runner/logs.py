@@ -33,7 +33,7 @@ class StreamShipper:
         self._head = (task_id, attempt, stream)
         self._path = path
         self._base = 0
-        self._inode: int | None = None
+        self._file: int | None = None
         self.sent = 0
         self.acked = 0
         self._acked_at = 0.0
@@ -41,28 +41,51 @@ class StreamShipper:
     def resume(self, offset: int) -> None:
         """The server has everything before `offset`; go on from there."""
         self.sent = self.acked = offset
+        self._base = min(self._base, offset)
 
     def on_ack(self, offset: int, now: float) -> None:
         """An acknowledgement that brings nothing new while something is under way asks to go back."""
         if offset <= self.acked:
             self.sent = min(self.sent, offset)
+            self._base = min(self._base, offset)
         self.acked = offset
         self.sent = max(self.sent, offset)
         self._acked_at = now
 
     def size(self) -> int:
         """Bytes that the stream has so far, as far as they can be read."""
-        try:
-            descriptor = open_regular(self._path)
-        except OSError:
+        self._follow()
+        if self._file is None:
             return self.sent
-        stat = os.fstat(descriptor)
-        os.close(descriptor)
-        is_other = self._inode is not None and stat.st_ino != self._inode
-        self._inode = stat.st_ino
-        if is_other or self._base + stat.st_size < self.sent:
+        size = os.fstat(self._file).st_size
+        if self._base + size < self.sent:
             self._base = self.sent
-        return self._base + stat.st_size
+        return self._base + size
+
+    def _follow(self) -> None:
+        """Open the file, or the one that took its place once the rest of the former is sent.
+
+        It is kept open: otherwise its successor might have the same inode and look like it.
+        """
+        try:
+            now = self._path.lstat()
+            if self._file is not None:
+                held = os.fstat(self._file)
+                if (held.st_dev, held.st_ino) == (now.st_dev, now.st_ino) or self.sent < self._base + held.st_size:
+                    return
+            found = open_regular(self._path)
+        except OSError:
+            return
+        if self._file is not None:
+            self.close()
+            self._base = self.sent
+        self._file = found
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     @property
     def is_drained(self) -> bool:
@@ -83,14 +106,7 @@ class StreamShipper:
             self.sent += len(data)
 
     def _read(self, offset: int, size: int) -> bytes:
-        try:
-            descriptor = open_regular(self._path)
-        except OSError:
-            return b""
-        try:
-            return os.pread(descriptor, size, max(offset, 0))
-        finally:
-            os.close(descriptor)
+        return b"" if self._file is None else os.pread(self._file, size, offset)
 
 
 class LogShipper:
@@ -133,3 +149,8 @@ class LogShipper:
                 await asyncio.wait_for(self._acked.wait(), TICK_SECONDS * 5)
             except TimeoutError:
                 continue
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for stream in self._streams.values():
+            stream.close()

@@ -112,8 +112,9 @@ class Tail:
             raise LookError(f"{self._name!r} is no regular file.")
         return open_regular(real)
 
-    def last_lines(self, count: int) -> list[str]:
-        """The last `count` lines, without their ends; a line that is still being written counts."""
+    def last_lines(self, count: int, *, follow: bool = False) -> list[str]:
+        """The last `count` lines, without their ends. A line that is still being written counts, but with `follow` it
+        is kept for `new_lines`, which gives it when it is whole."""
         descriptor = self._open()
         try:
             stat = os.fstat(descriptor)
@@ -125,11 +126,12 @@ class Tail:
         finally:
             os.close(descriptor)
         self._offset, self._inode = stat.st_size, stat.st_ino
-        text = self._decoder.decode(data)
-        lines = text.split("\n")
-        if text.endswith("\n") or not text:
-            lines.pop()
-        return lines[len(lines) - count :] if 0 < count < len(lines) else lines if count else []
+        *lines, partial = self._decoder.decode(data).split("\n")
+        if follow:
+            self._partial = partial
+        elif partial:
+            lines.append(partial)
+        return lines[max(0, len(lines) - count) :]
 
     def new_lines(self, to_the_end: bool) -> list[str]:
         """Lines completed since the last look; with `to_the_end` also a last one without its end.
@@ -144,6 +146,7 @@ class Tail:
             stat = os.fstat(descriptor)
             if stat.st_ino != self._inode or stat.st_size < self._offset:
                 self._offset, self._inode, self._partial = 0, stat.st_ino, ""
+                self._decoder.reset()
             data = os.pread(descriptor, min(stat.st_size - self._offset, _MAX_READ), self._offset)
         finally:
             os.close(descriptor)

@@ -7,6 +7,7 @@ bubblewrap a command runs as a plain process in the task's real directory, and t
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from inductiva.runner.environments import Environment
 from inductiva.runner.etc import prepare, refresh
 from inductiva.runner.processes import MARK_VARIABLE
 
+CHOICE_VARIABLE = "INDUCTIVA_SANDBOX"
+"""`none` asks for plain processes; otherwise bubblewrap is used where it works."""
 ARTIFACTS = "/workdir/output/artifacts"
 _USER = 1000
 _SYSTEM_TREES = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -55,6 +58,8 @@ class Place:
 def detect(etc: Path) -> Sandbox:
     """The sandbox of this machine, tested by running a program in it. `etc` is made what simulations see as `/etc`."""
     prepare(etc, _USER)
+    if (asked := os.environ.get(CHOICE_VARIABLE, "")) == "none":
+        return Sandbox(None, etc, reason=f"{CHOICE_VARIABLE}={asked} asks for it")
     reasons = []
     for bwrap in _candidates():
         sandbox = Sandbox(bwrap, etc, base=tuple(_base(etc)))
@@ -146,7 +151,7 @@ def command_line(
     arguments += ["--bind", str(place.artifacts), ARTIFACTS]
     for path in _trees(environment):
         arguments += ["--ro-bind", str(path), str(path)]
-    arguments += _overlay(environment)
+    arguments += _overlay(environment, sandbox.etc)
     arguments += ["--remount-ro", "/", "--chdir", directory, "--clearenv"]
     for name, value in {**values, MARK_VARIABLE: place.mark}.items():
         arguments += ["--setenv", name, value]
@@ -158,14 +163,23 @@ def _trees(environment: Environment) -> list[Path]:
     return list(dict.fromkeys([environment.prefix, *environment.binds])) if has_files else []
 
 
-def _overlay(environment: Environment) -> list[str]:
-    """Each entry of the environment's root appears at `/`; within `/etc` beside what is there already."""
+def _overlay(environment: Environment, etc: Path) -> list[str]:
+    """Each entry of the environment's root appears at `/`; what it has in `/etc` and `/usr` beside what is there."""
     if environment.root is None:
         return []
     arguments = []
     for entry in sorted(environment.root.iterdir()):
-        for source in sorted(entry.iterdir()) if entry.name == "etc" else [entry]:
-            arguments += ["--ro-bind", str(source), str(Path("/") / source.relative_to(environment.root))]
+        target = f"/{entry.name}"
+        if entry.name == "etc":
+            merged = {path.name: path for directory in (etc, entry) for path in directory.iterdir()}
+            arguments += ["--tmpfs", target]
+            for name, path in sorted(merged.items()):
+                arguments += ["--ro-bind", str(path), f"{target}/{name}"]
+            arguments += ["--remount-ro", target]
+        elif entry.name == "usr":
+            arguments += ["--overlay-src", target, "--overlay-src", str(entry), "--ro-overlay", target]
+        else:
+            arguments += ["--ro-bind", str(entry), target]
     return arguments
 
 
@@ -180,7 +194,7 @@ def _real(word: str, environment: Environment, place: Place) -> str:
     if word == ARTIFACTS or word.startswith(f"{ARTIFACTS}/"):
         return str(place.artifacts) + word[len(ARTIFACTS) :]
     if environment.root is not None and word.startswith("/"):
-        top = Path(word).parts[1] if len(Path(word).parts) > 1 else ""
-        if top and (environment.root / top).exists():
-            return f"{environment.root}{word}"
+        inside = environment.root / word.lstrip("/")
+        if inside != environment.root and inside.exists():
+            return str(inside)
     return word

@@ -17,6 +17,7 @@ import inductiva
 from inductiva.server import auth, errors
 from inductiva.server.context import Context
 from inductiva.server.routes import catalogue, compute, meta, objects, storage, task_runner, tasks, users, watch
+from inductiva.server.routes.given import Ctx
 from inductiva.server.services.accounts import Account
 
 AnyRequest = Request[Any, Any, Any]
@@ -31,11 +32,10 @@ def create_app(context: Context) -> Litestar:
     def provide_context() -> Context:
         return context
 
-    def provide_account(request: AnyRequest) -> Account:
+    def provide_account(request: AnyRequest, ctx: Ctx) -> Account:
+        """Takes `ctx` so that one follows the other: the framework would start a task group for two at once."""
+        ctx.requested_at = ctx.clock()
         return keys.account(request)
-
-    def note_request(_request: AnyRequest) -> None:
-        context.requested_at = context.clock()
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncGenerator[None, None]:
@@ -52,7 +52,6 @@ def create_app(context: Context) -> Litestar:
             "ctx": Provide(provide_context, sync_to_thread=False),
             "account": Provide(provide_account, sync_to_thread=False),
         },
-        before_request=note_request,
         exception_handlers=errors.HANDLERS,
         lifespan=[lifespan],
         logging_config=None,

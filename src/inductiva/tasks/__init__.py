@@ -6,6 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from inductiva.protocol.watch import LiveOperation
+
+    Operations = LiveOperation
     from inductiva.tasks.info import TaskInfo
     from inductiva.tasks.output_info import TaskOutputInfo
     from inductiva.tasks.query import get, get_all, get_tasks, to_dict
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from inductiva.tasks.task import Task
 
 __all__ = [
+    "Operations",
     "Task",
     "TaskInfo",
     "TaskOutputInfo",
@@ -36,6 +40,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "Operations":
+        return importlib.import_module("inductiva.protocol.watch").LiveOperation
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     if name in {"task", "report", "info"}:

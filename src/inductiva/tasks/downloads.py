@@ -10,7 +10,7 @@ import difflib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +39,8 @@ class Side:
     archive_name: str
 
     def stored(self, task: Task) -> str | None:
-        info = task.info
+        """The archive's path in storage; None when there is none yet."""
+        info = task.latest_info()
         return info.storage_output_path if self is OUTPUTS else info.storage_input_path
 
 
@@ -70,23 +71,34 @@ def _workshop(target: Path) -> Iterator[Path]:
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=target, ignore_cleanup_errors=True) as name:
         yield Path(name)
+    with suppress(OSError):
+        # When nothing came, no empty folder stays either; one with content is not removed.
+        target.rmdir()
 
 
-def _fetch(url: str, path: Path, progress: Progress) -> None:
-    """Download to `path`; a connection that drops is taken up again where it broke."""
+def _fetch(task: Task, side: Side, path: Path, progress: Progress) -> bool:
+    """Download the archive to `path`; a connection that drops is taken up again where it broke.
+
+    Returns whether there is such an archive.
+    """
     with path.open("wb") as file:
         for attempt in range(ATTEMPTS):
+            # Asked for again each time: the server may have another address now, and URLs expire.
+            url = signed_url(task, side)
+            if url is None:
+                return False
             try:
-                start = file.tell()
-                # An open end asks for the rest; the first attempt asks for everything.
-                for chunk in storage.download(url, first=start if start else None):
+                for chunk in storage.download(url, first=file.tell() or None):
                     file.write(chunk)
                     progress(len(chunk))
             except ServerUnreachable:
                 if attempt == ATTEMPTS - 1:
                     raise
+            except NotFoundException:
+                return False
             else:
-                return
+                break
+    return True
 
 
 def whole(
@@ -94,22 +106,19 @@ def whole(
 ) -> Path | None:
     """The whole archive, unpacked into `target`. Returns `target`, None when the task has no such archive (yet)."""
     tell = logs.teller(verbose)
-    url = signed_url(task, side)
-    if url is None:
+    if side.stored(task) is None:
         return None
     tell(f"Downloading the {side.name} of task {task.id} to {target}...")
     with _workshop(target) as workshop:
         packed = workshop / side.archive_name
         with Progress(f"Downloading {side.name}", _size(task, side), shown=verbose) as progress:
-            try:
-                _fetch(url, packed, progress)
-            except NotFoundException:
+            if not _fetch(task, side, packed, progress):
                 return None
         if uncompress:
             files = workshop / "files"
             files.mkdir()
             with packed.open("rb") as file:
-                archive.extract(file, files, prefix=side.prefix)
+                archive.extract(file, files, prefix=side.prefix, limits=archive.OWN_LIMITS)
             move_into(files, target)
         if not uncompress or not remove_archive:
             packed.replace(target / side.archive_name)
@@ -146,9 +155,20 @@ def _missing(task: Task, side: Side, name: str, files: list[str]) -> str:
     return f"There is no file {name!r} in the {side.name} of task {task.id}; {advice}"
 
 
-def _member(url: str, item: FileInfo, path: Path) -> None:
-    """One member by a ranged request. Raises ArchiveError when it is not what the listing says."""
-    if item.range_start is None or item.compress_type is None:
+def _member(task: Task, side: Side, url: str | None, item: FileInfo, path: Path) -> None:
+    """One member by a ranged request, again (with a fresh URL) when the connection drops.
+
+    Raises ArchiveError when it is not what the listing says.
+    """
+    for _ in range(ATTEMPTS - 1):
+        with suppress(ServerUnreachable):
+            return _fetch_member(url, item, path)
+        url = signed_url(task, side)
+    return _fetch_member(url, item, path)
+
+
+def _fetch_member(url: str | None, item: FileInfo, path: Path) -> None:
+    if url is None or item.range_start is None or item.compress_type is None:
         raise ApiException(message=f"the server does not say where {item.name!r} is in its archive")
     path.parent.mkdir(parents=True, exist_ok=True)
     written = 0
@@ -176,7 +196,7 @@ def some(task: Task, side: Side, names: Sequence[str], target: Path, *, verbose:
         return None
     with _workshop(target) as workshop:
         for item in items:
-            _member(url, item, _inside(workshop, item.name))
+            _member(task, side, url, item, _inside(workshop, item.name))
         move_into(workshop, target)
     tell(f"Downloaded {len(items)} file{'' if len(items) == 1 else 's'} of task {task.id} to {target}")
     return target

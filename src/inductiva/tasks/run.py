@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from inductiva.types import ComputationalResources
 
 SIM_DIR = "sim_dir"
+LARGE_BYTES = 10_000_000
+"""Sending more than this takes long enough to be announced."""
 _OF_THE_REQUEST = frozenset({"stream_zip", "compress_with"})
 
 
@@ -181,6 +183,8 @@ def _send_inputs(
         return None
     tell = logs.teller(verbose)
     size = sum(entry.size for entry in packed if entry.source is not None)
+    if size > LARGE_BYTES:
+        tell(f"Packing and uploading {bytes_formatter(size)}...")
     path = "/".join(filter(None, (submission.storage_dir.strip("/"), submitted.id, "input.zip")))
     sent = inputs.upload(path, submitted.storage_region, packed, verbose=verbose)
     tell(f"Uploaded the input: {bytes_formatter(size)}, packed {bytes_formatter(sent)}.")

@@ -121,8 +121,12 @@ class Task:
             self.get_info()
         return self.info.machine_type()
 
+    def latest_info(self) -> TaskInfo:
+        """Everything about the task; the server is only asked while something can still change."""
+        return self.info if self._ended() else self.get_info()
+
     def _current(self, cached: bool) -> TaskInfo:
-        return self.info if cached or self._ended() else self.get_info()
+        return self.info if cached else self.latest_info()
 
     def get_computation_time(self, cached: bool = False) -> float | None:
         """Seconds that the simulation has computed, so far if it still does; None before it started."""
@@ -272,7 +276,7 @@ class Task:
         """
         from inductiva.api import storage
 
-        path = self.info.storage_output_path
+        path = self.latest_info().storage_output_path
         if path is None:
             raise NotFoundException(404, "Not Found", message=f"Task {self.id} has no outputs (yet).")
         return from_archive(storage.zip_contents(path, OUTPUT_PREFIX, recursive=True, region=self.info.storage_region))

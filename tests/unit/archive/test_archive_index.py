@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from archive_tools import FILE, FOLDER, LINK, NOON, Raw, file, folder, link, pack, raw_zip
 
-from inductiva.archive import ArchiveError, Limits, Member, check, check_file, read_index, read_member
+from inductiva.archive import OWN_LIMITS, ArchiveError, Limits, Member, check, check_file, read_index, read_member
 from inductiva.archive.links import check_links
 from inductiva.archive.records import end_records
 
@@ -222,10 +222,11 @@ def test_special_files_and_odd_links_are_refused() -> None:
 
 
 def test_limits() -> None:
-    check([member("a", size=1 << 30, packed=1 << 20)])
+    check([member("a", size=1 << 33, packed=1 << 25)])
     with pytest.raises(ArchiveError, match="bomb"):
-        check([member("a", size=1 << 30, packed=1 << 18)])
-    check([member("a", size=200 << 20, packed=10)])
+        check([member("a", size=1 << 33, packed=1 << 24)])
+    check([member("a", size=1 << 33, packed=1 << 24)], OWN_LIMITS)
+    check([member("a", size=4 << 30, packed=10)])
     with pytest.raises(ArchiveError, match="2 members; 1 are allowed"):
         check([member("a"), member("b")], Limits(max_members=1))
     with pytest.raises(ArchiveError, match="holds 11 bytes; 10"):

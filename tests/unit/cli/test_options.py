@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from inductiva.cli import output
 from inductiva.cli.options import fill, spread
 
 ID = frozenset({"-i", "--id"})
@@ -38,3 +39,10 @@ def test_an_option_takes_every_word_up_to_the_next_option(words: list[str], expe
 )
 def test_a_missing_number_is_filled_in(words: list[str], expected: list[str]) -> None:
     assert fill(words, WATCH, "2") == expected
+
+
+def test_a_watched_answer_fits_the_screen() -> None:
+    lines = [str(number) for number in range(10)]
+    assert output._fit(lines, 11) == lines
+    assert output._fit(lines, 10) == ["0", "1", "2", "3", "4", "5", "6", "7", "… 2 more lines"]
+    assert len(output._fit(lines, 1)) == 2

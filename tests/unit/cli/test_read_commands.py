@@ -241,7 +241,7 @@ def test_logs_of_a_task_that_has_not_started(wire: Wire, capfd: Capture) -> None
     assert f"'inductiva logs --wait {A}'" in capfd.readouterr().err
     assert run(["logs", "--wait"]) == 0
     assert run(["logs", "SUBMITTED-7"]) == 1
-    assert "SUBMITTED-7 asks for 8 submitted tasks, but there are 1" in capfd.readouterr().err
+    assert "SUBMITTED-7 names no task: 1 task has been submitted" in capfd.readouterr().err
 
 
 def test_metadata_changes_leave_other_keys(wire: Wire, capfd: Capture) -> None:
@@ -274,7 +274,7 @@ def test_machine_types_and_prices(wire: Wire, capfd: Capture) -> None:
         "GET /pricing/machine-types", [{**kind, "price": 0.2, "spot": False}, {**kind, "price": 0.05, "spot": True}]
     )
     assert run(["resources", "available", "--spot"]) == 0
-    assert " ".join(capfd.readouterr().out.splitlines()[2].split()) == "c2-standard-4 4 n/a 16 0.05 z"
+    assert " ".join(capfd.readouterr().out.splitlines()[2].split()) == "c2-standard-4 4 n/a 16 0.0500 z"
     wire.on("GET /compute/price", {"on_demand_price": 0.2, "preemptible_price": 0.05})
     assert run(["resources", "cost", "c2-standard-4", "--spot", "--num_machines", "3"]) == 0
     assert capfd.readouterr().out == "0.15 US$/h for 3, 0.050 US$/h each\n"
@@ -286,3 +286,32 @@ def test_terminate_names_the_groups_there_are(wire: Wire, capfd: Capture) -> Non
     assert "no machine group is active" in capfd.readouterr().err
     assert run(["resources", "list"]) == 0
     assert "No active machine groups" in capfd.readouterr().out
+
+
+def test_only_a_key_that_the_server_knows_is_stored(
+    wire: Wire, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from inductiva.api import keys
+
+    monkeypatch.setattr(keys, "_given", None)
+    monkeypatch.delenv("INDUCTIVA_API_KEY")
+    wire.on("GET /users/info", (401, {"detail": "unknown key"}))
+    assert run(["auth", "login", "--api-key", "wrong"]) == 1
+    assert "it was not stored" in capfd.readouterr().err
+    assert keys.get_stored_api_key() is None
+    user = {
+        "email": "you@localhost",
+        "username": "you",
+        "tier": "open",
+        "total_available_credits": 0,
+        "terms_and_conditions_decision": "accepted",
+        "registration_ts": stamp(0),
+        "costs_fee_percentage": 0,
+        "terminate_resources_credits_threshold": 0,
+    }
+    wire.on("GET /users/info", user)
+    assert run(["auth", "login", "--api-key", "right"]) == 0
+    assert keys.get_stored_api_key() == "right"
+    assert keys.stored_key_path().stat().st_mode & 0o077 == 0
+    assert run(["auth", "logout"]) == 0
+    assert keys.get_stored_api_key() is None

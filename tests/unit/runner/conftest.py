@@ -7,16 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from tests.unit.runner.fake_server import FakeServer
+from fake_server import FakeServer, StartRunner
 
 from inductiva.protocol.runner import MachineConfig
-
-StartRunner = Callable[[], "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
@@ -35,7 +33,13 @@ def machine(tmp_path: Path, server: FakeServer) -> Path:
 
 
 @pytest.fixture
-def start_runner(machine: Path) -> Iterator[StartRunner]:
+def isolation() -> str:
+    """How the runner isolates its tasks: `bubblewrap`, or what a test file asks for instead."""
+    return "bubblewrap"
+
+
+@pytest.fixture
+def start_runner(machine: Path, isolation: str) -> Iterator[StartRunner]:
     """Starts the machine's runner, as often as it is called; those that still run are ended."""
     started: list[subprocess.Popen[bytes]] = []
 
@@ -46,7 +50,7 @@ def start_runner(machine: Path) -> Iterator[StartRunner]:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "INDUCTIVA_API_KEY": "must-not-be-seen"},
+                env={**os.environ, "INDUCTIVA_API_KEY": "must-not-be-seen", "INDUCTIVA_SANDBOX": isolation},
             )
         started.append(process)
         return process

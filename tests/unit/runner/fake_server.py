@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import http.server
 import io
+import subprocess
 import threading
 import time
 import zipfile
@@ -50,6 +51,8 @@ from inductiva.protocol.runner import (
 from inductiva.protocol.watch import LogStream
 
 Key = tuple[str, int]
+StartRunner = Callable[[], "subprocess.Popen[bytes]"]
+"""Starts a runner process of the test's machine."""
 
 
 @dataclass

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
-from tests.unit.runner.conftest import StartRunner
-from tests.unit.runner.fake_server import FakeServer, TaskRecord
+from fake_server import FakeServer, StartRunner, TaskRecord
 
 from inductiva.protocol.commands import CommandSpec, MPISettings
 from inductiva.protocol.runner import (
+    Assign,
     ComputationEnded,
     ComputationStarted,
     Drop,
@@ -178,7 +182,7 @@ def test_a_missing_program_is_explained(server: FakeServer, runner: Runner) -> N
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_runs(
-    server: FakeServer, runner: Runner, commands: list[str | CommandSpec], more: dict[str, object], words: str
+    server: FakeServer, runner: Runner, commands: list[str | CommandSpec], more: dict[str, Any], words: str
 ) -> None:
     task = server.assign(server.new_work(commands, **more))
     finished = server.wait_finished(task)
@@ -199,10 +203,6 @@ def test_an_unknown_image_is_explained(server: FakeServer, runner: Runner) -> No
 def test_a_broken_input_is_explained(server: FakeServer, runner: Runner) -> None:
     work = server.new_work(["true"])
     data = b"this is no archive" * 10
-    import hashlib
-
-    import msgspec
-
     server.inputs[work.task_id] = data
     work = msgspec.structs.replace(work, input_size=len(data), input_sha256=hashlib.sha256(data).hexdigest())
     finished = server.wait_finished(server.assign(work))
@@ -360,7 +360,7 @@ def test_a_lost_connection_loses_nothing(server: FakeServer, runner: Runner) -> 
     script = b"for i in $(seq 400); do echo line $i; sleep 0.002; done"
     task = server.assign(server.new_work(["bash run.sh"], {"run.sh": script}))
     for size in (100, 900, 2000):
-        server.wait(lambda size=size: len(task.logs[OUT]) > size, "some of the log")
+        server.wait(partial(lambda least: len(task.logs[OUT]) > least, size), "some of the log")
         server.disconnect()
     server.wait_finished(task)
     expected = "".join(f"line {i}\n" for i in range(1, 401)).encode()
@@ -541,8 +541,6 @@ def test_what_is_not_ours_any_more_ends_without_a_report(
 
 
 def test_the_same_assignment_twice_runs_once(server: FakeServer, runner: Runner, machine: Path) -> None:
-    from inductiva.protocol.runner import Assign
-
     work = server.new_work(["bash run.sh"], {"run.sh": WAIT})
     task = server.assign(work)
     wait_running(server, task)

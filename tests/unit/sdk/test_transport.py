@@ -79,7 +79,20 @@ def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(errors.ServerUnreachable, match="INDUCTIVA_API_URL") as caught:
         users.quotas()
     assert url in str(caught.value)
-    assert not caught.value.maybe_sent
+    assert "nothing listens there" in str(caught.value)
+    assert (caught.value.maybe_sent, caught.value.timed_out) == (False, False)
+
+
+def test_a_silent_server_is_not_waited_for_twice() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
+        with pytest.raises(errors.ServerUnreachable, match="in time") as caught:
+            transport.send(transport.Call("GET", url, {}, read_seconds=0.05))
+        silent.accept()[0].close()
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    assert (caught.value.maybe_sent, caught.value.timed_out) == (True, True)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ def login(private: bool, api_key: str | None, no_examples: bool) -> None:
     INDUCTIVA_API_URL says which server. Without it commands talk to your own server on this machine, which needs none.
     """
     from inductiva.api import keys, users
+    from inductiva.api.errors import UnauthorizedException
 
     if not inductiva.api_url:
         raise Refused(
@@ -29,7 +30,10 @@ def login(private: bool, api_key: str | None, no_examples: bool) -> None:
         )
     key = (api_key or click.prompt("API key", hide_input=private, err=True)).strip()
     keys.set_api_key(key)
-    user = users.info()
+    try:
+        user = users.info()
+    except UnauthorizedException:
+        raise Refused(f"{inductiva.api_url} does not know this key, so it was not stored; copy the whole key") from None
     keys.set_stored_api_key(key)
     click.echo(f"Logged in to {inductiva.api_url} as {user.username}; the key is in {keys.stored_key_path()}.")
     if os.environ.get(keys.KEY_VARIABLE, key) != key:

@@ -67,7 +67,7 @@ def _follow(watch: Watch, printer: _Printer, task_id: str, wait: bool) -> None:
                 raise Refused(
                     f"task {task_id} has not started ({message.alias}); 'inductiva logs --wait {task_id}' waits for it"
                 )
-            click.echo(f"■ {message.description}", err=True)
+            click.echo(f"■ {message.description}{f' {message.detail}' if message.detail else ''}", err=True)
 
 
 @click.command(cls=Command)

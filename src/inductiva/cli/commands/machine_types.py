@@ -24,7 +24,7 @@ def _row(machine: MachineType) -> list[str]:
         str(machine.num_vcpus),
         gpus,
         f"{machine.ram_gb:g}",
-        f"{machine.price:g}",
+        f"{machine.price:.4f}",
         machine.zone or MISSING,
     ]
 

@@ -136,14 +136,17 @@ def info(name: str) -> Answer:
 )
 @click.option("--provider", default="GCP", show_default=True, help="GCP or LOCAL.")
 def start(machine_type: str, num_machines: int, data_disk_gb: int, spot: bool, provider: str) -> None:
-    """Register a machine group and start it."""
+    """Register a machine group and start it.
+
+    Its name is printed on standard output.
+    """
     from inductiva.resources import MachineGroup
 
     group = MachineGroup(
         machine_type=machine_type, num_machines=num_machines, data_disk_gb=data_disk_gb, spot=spot, provider=provider
     )
     group.start()
-    click.echo(f"Started machine group {group.name}.")
+    click.echo(group.name)
 
 
 @click.command(cls=Command)

@@ -20,13 +20,14 @@ from pathlib import Path
 
 import msgspec
 import psutil
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from inductiva.protocol.compute import MachineGroupStatus, Provider
 from inductiva.protocol.runner import MachineConfig, Retire
+from inductiva.protocol.status import TaskStatusCode
 from inductiva.server import problems
 from inductiva.server.context import Context
-from inductiva.server.db.schema import machine_groups, machines
+from inductiva.server.db.schema import machine_groups, machines, tasks
 from inductiva.server.domain.shapes import Host
 from inductiva.server.services import groups
 from inductiva.server.services.machines import NewMachine, create, holds_work, note_pid
@@ -55,6 +56,8 @@ class LocalEngine:
         self._watching: dict[str, asyncio.Task[None]] = {}
         self.server_url = ""
         self.retiring = False
+        self._limits: dict[str, int] = {}
+        self._growing: set[str] = set()
 
     def directory(self, machine_id: str) -> Path:
         return self._context.config.layout.machines / machine_id
@@ -177,7 +180,22 @@ class LocalEngine:
             os.kill(pid, signal.SIGKILL)
 
     def grow(self, group_id: str) -> None:
-        """Adds a machine to an elastic group whose machines are all busy while tasks wait."""
+        """Adds a machine to an elastic group while tasks wait, none of its machines is free, and it may have more."""
+        if group_id not in self._limits:
+            self._limits[group_id] = self._context.db.peek(lambda connection: _limit(connection, group_id))
+        if self._limits[group_id] and group_id not in self._growing:
+            self._growing.add(group_id)
+            self._context.spawn(self._grow(group_id))
+
+    async def _grow(self, group_id: str) -> None:
+        try:
+            if self._context.db.peek(lambda connection: _may_grow(connection, group_id, self._limits[group_id])):
+                machine_id = await self.add(group_id)
+                await asyncio.wait_for(self._connected(group_id, [machine_id]), START_SECONDS)
+        except TimeoutError:
+            logger.warning("a machine added to group %s has not connected within %.0f s", group_id, START_SECONDS)
+        finally:
+            self._growing.discard(group_id)
 
 
 async def _ended(pid: int) -> None:
@@ -212,6 +230,24 @@ def _is_wanted(connection: Connection, machine_id: str) -> bool:
 
 
 _IN_USE = (MachineGroupStatus.STARTING, MachineGroupStatus.STARTED)
+
+
+def _limit(connection: Connection, group_id: str) -> int:
+    """How many machines an elastic group may have; 0 for a group that does not grow."""
+    elastic = (machine_groups.c.is_elastic.is_(True)) & (machine_groups.c.provider_id != Provider.LOCAL)
+    query = select(machine_groups.c.max_vms).where(machine_groups.c.id == group_id, elastic)
+    return connection.execute(query).scalar_one_or_none() or 0
+
+
+def _may_grow(connection: Connection, group_id: str, limit: int) -> bool:
+    status = connection.execute(select(machine_groups.c.status).where(machine_groups.c.id == group_id)).scalar()
+    present = select(func.count()).where(machines.c.group_id == group_id, machines.c.terminated_at.is_(None))
+    waits = select(tasks.c.id).where(tasks.c.group_id == group_id, tasks.c.status == TaskStatusCode.SUBMITTED).limit(1)
+    return (
+        status == MachineGroupStatus.STARTED
+        and connection.execute(present).scalar_one() < limit
+        and connection.execute(waits).first() is not None
+    )
 
 
 def _machines_in_use(connection: Connection) -> list[tuple[str, int | None]]:

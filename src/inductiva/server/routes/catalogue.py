@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from litestar import get
-from litestar.params import Parameter
 
 import inductiva.catalogue
 from inductiva.catalogue import machines
@@ -14,7 +11,7 @@ from inductiva.protocol.compute import Provider
 from inductiva.protocol.users import AvailableSimulatorVersions, MachineType
 from inductiva.server import problems
 
-Two = Annotated[list[float] | None, Parameter()]
+Two = list[float] | None
 
 
 @get("/simulators/available-images", tags=["catalogue"])

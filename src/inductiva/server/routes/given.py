@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from litestar.params import Dependency
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 
 from inductiva.server.context import Context
 from inductiva.server.services.accounts import Account
 
-Ctx = Annotated[Context, Dependency(skip_validation=True)]
-Caller = Annotated[Account, Dependency(skip_validation=True)]
+Ctx = NamedDependency[SkipValidation[Context]]
+Caller = NamedDependency[SkipValidation[Account]]

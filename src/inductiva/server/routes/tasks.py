@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import get, patch, post, put
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 
 from inductiva.protocol.status import STATUSES, TaskStatusCode
 from inductiva.protocol.tasks import (
@@ -20,7 +20,7 @@ from inductiva.server.routes.given import Caller, Ctx
 from inductiva.server.services import listing, submission, tasks, views
 from inductiva.server.services.lifecycle import TaskRow
 
-IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key")]
+IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
 MAX_PER_PAGE = 500
 
 
@@ -73,8 +73,8 @@ async def get_task(ctx: Ctx, account: Caller, task_id: str) -> TaskWithStatusHis
 async def list_tasks(
     ctx: Ctx,
     account: Caller,
-    page: Annotated[int, Parameter(ge=1)] = 1,
-    per_page: Annotated[int, Parameter(ge=1, le=MAX_PER_PAGE)] = 100,
+    page: Annotated[int, QueryParameter(ge=1)] = 1,
+    per_page: Annotated[int, QueryParameter(ge=1, le=MAX_PER_PAGE)] = 100,
     status: list[TaskStatusCode] | None = None,
     project: list[str] | None = None,
     active: bool | None = None,

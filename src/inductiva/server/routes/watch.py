@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from inductiva.protocol.watch import LiveOperation, LogStream
@@ -17,8 +17,8 @@ from inductiva.server.services import live, watching
 
 NDJSON = "application/x-ndjson"
 MAX_LINES = 100_000
-Lines = Annotated[int, Parameter(ge=0, le=MAX_LINES)]
-Offset = Annotated[int, Parameter(ge=0)]
+Lines = Annotated[int, QueryParameter(ge=0, le=MAX_LINES)]
+Offset = Annotated[int, QueryParameter(ge=0)]
 _ENCODER = msgspec.json.Encoder()
 
 

@@ -35,6 +35,9 @@ from inductiva.server.services.outputs import Mismatch, Output, salvage, verify
 
 Answer = ReportAck | ReportRefused | Drop
 
+_MACHINE_ENDED = frozenset({TaskEvent.RUNNER_LOST, TaskEvent.RUNNER_TERMINATED, TaskEvent.PREEMPTED})
+"""Endings that are no fault of the task: it is tried again when its user asked for that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -127,6 +130,9 @@ def _apply_one(tx: Transaction, reports: Reports, task: TaskRow, told: Told) -> 
 
 
 def _finish(tx: Transaction, store: ObjectStore, task: TaskRow, finished: Finished, output: Output | None) -> None:
+    if finished.event in _MACHINE_ENDED and may_requeue(task):
+        requeue(tx, task, finished.detail)
+        return
     said = finished.output
     counts = {"output_total_files": said.files, "output_size_bytes": said.uncompressed_size} if said else {}
     values = {
@@ -273,14 +279,7 @@ def lose(tx: Transaction, lost: Lost) -> TaskStatusCode | None:
     if not lost.force and (task["lease_until"] or 0.0) > tx.now:
         return None
     if may_requeue(task):
-        return transition(
-            tx,
-            task,
-            TaskEvent.REQUEUED,
-            Actor.SERVER,
-            detail=lost.detail,
-            values={"num_retries": task["num_retries"] + 1},
-        )
+        return requeue(tx, task, lost.detail)
     end(tx, lost.store, task, TaskEvent.RUNNER_LOST, Actor.SERVER, lost.output, {"error_detail": lost.detail})
     return TaskStatusCode(task["status"])
 
@@ -292,6 +291,12 @@ def may_requeue(task: TaskRow) -> bool:
         and task["stop_cause"] is None
         and (task["status"] != TaskStatusCode.PENDING_KILL)
     )
+
+
+def requeue(tx: Transaction, task: TaskRow, detail: str | None) -> TaskStatusCode | None:
+    """Puts a task whose machine ended back into its queue."""
+    retries = {"num_retries": task["num_retries"] + 1}
+    return transition(tx, task, TaskEvent.REQUEUED, Actor.SERVER, detail=detail, values=retries)
 
 
 async def expire(context: Context, task: TaskRow, detail: str, force: bool = False) -> TaskStatusCode | None:

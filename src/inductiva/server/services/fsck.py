@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy
 from sqlalchemy import Connection, select
 
-from inductiva.archive import ArchiveError, check_file
+from inductiva.archive import OWN_LIMITS, ArchiveError, check_file
 from inductiva.protocol.status import ON_MACHINE, STATUSES, TaskEvent, TaskStatusCode, next_status
 from inductiva.server.config import Config
 from inductiva.server.db.schema import machine_groups, machines, task_events, tasks
@@ -121,7 +121,7 @@ def check_output(store: ObjectStore, task: dict[str, Any]) -> Iterator[Finding]:
     path = store.locate(task["user_id"], output_path(task))
     try:
         digest = store.digest(path)
-        check_file(path)
+        check_file(path, limits=OWN_LIMITS)
     except FileNotFoundError:
         yield Finding("output", task["id"], f"{path} is missing")
     except ArchiveError as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from inductiva.archive import ArchiveError, Entry, Member, ZipStream, check_file
+from inductiva.archive import OWN_LIMITS, ArchiveError, Entry, Member, ZipStream, check_file
 from inductiva.protocol.runner import StoredOutput
 from inductiva.protocol.watch import LogStream
 from inductiva.server.context import Context
@@ -51,7 +51,7 @@ def _verify(context: Context, task: TaskRow, said: StoredOutput) -> Output | Mis
             return Mismatch(
                 f"{digest.size} bytes with SHA-256 {digest.sha256} are stored, not {said.size} with {said.sha256}"
             )
-        members = check_file(place)
+        members = check_file(place, limits=OWN_LIMITS)
     except FileNotFoundError:
         return Mismatch("no output archive of this attempt has arrived")
     except ArchiveError as error:
@@ -68,13 +68,13 @@ def _salvage(context: Context, task: TaskRow) -> Output:
     staged = context.store.staged(task["id"], task["attempt"])
     target = context.store.locate(task["user_id"], output_path(task))
     try:
-        members = check_file(staged)
+        members = check_file(staged, limits=OWN_LIMITS)
     except (FileNotFoundError, ArchiveError):
         with context.store.incoming(staged) as incoming:
             for chunk in ZipStream(_log_entries(context, task)):
                 incoming.write(chunk)
             incoming.commit()
-        members = check_file(staged)
+        members = check_file(staged, limits=OWN_LIMITS)
     return Output(output_path(task), staged, target, context.store.digest(staged), members)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import insert, select, tuple_
+from sqlalchemy import bindparam, func, insert, literal_column, select
 
 from inductiva.protocol import commands
 from inductiva.protocol.compute import MachineGroupStatus
@@ -26,6 +27,24 @@ MAX_COMMANDS = 10_000
 MAX_PROJECT_CHARACTERS = 128
 MAX_KEY_CHARACTERS = 200
 MAX_TTL_SECONDS = 10 * 365 * 86400.0
+_BY_KEY = select(
+    tasks.c.id, tasks.c.status, tasks.c.time_to_live_seconds, tasks.c.idempotency_key, tasks.c.request_hash
+).where(tasks.c.user_id == bindparam("user"), tasks.c.idempotency_key.in_(bindparam("used", expanding=True)))
+_COLUMNS = [
+    "id", "user_id", "project_id", "group_id", "status", "simulator", "container_image", "extra_params",
+    "input_resources", "stream_zip", "compress_with", "resubmit_on_preemption", "time_to_live_seconds",
+    "storage_path", "idempotency_key", "request_hash", "created_at",
+    "attempt", "num_retries", "report_seq", "event_seq", "metrics",
+]  # fmt: skip
+_ROWS = func.json_each(bindparam("rows")).table_valued("value")
+_INSERT = insert(tasks).from_select(
+    _COLUMNS,
+    select(
+        *(_ROWS.c.value.op("->>")(literal_column(str(place))) for place in range(_COLUMNS.index("attempt"))),
+        *(literal_column(text) for text in ("0", "0", "0", "0", "'{}'")),
+    ),
+)
+"""All rows in one statement: for each row of its own SQLite would give the interpreter lock away and wait for it."""
 _ENDED = (MachineGroupStatus.TERMINATED, MachineGroupStatus.SHUTTING_DOWN)
 
 
@@ -80,9 +99,9 @@ def _extra_problem(request: TaskRequest) -> str | None:
         return f"extra_params: {error}"
     if len(extra.commands) > MAX_COMMANDS:
         return f"a task has at most {MAX_COMMANDS} commands; put them into a script of the input directory"
-    for directory in (extra.sim_dir, extra.run_subprocess_dir or ""):
+    for name, directory in (("sim_dir", extra.sim_dir), ("run_subprocess_dir", extra.run_subprocess_dir or "")):
         if directory.startswith("/") or ".." in directory.split("/") or "\0" in directory:
-            return f"the directory {directory!r} must be relative and stay inside of the input directory"
+            return f"{name} is {directory!r}; it must be relative and stay inside of the input directory"
     return next(filter(None, (commands.problem(command.cmd, command.prompts) for command in extra.commands)), None)
 
 
@@ -108,7 +127,7 @@ def insert_all(tx: Transaction, submissions: list[Submission]) -> Sequence[Submi
         if item.key is not None:
             known[place] = (item.digest, answer)
     if rows:
-        tx.conn.execute(insert(tasks), rows)
+        tx.conn.execute(_INSERT, {"rows": msgspec.json.encode(rows).decode()})
     return answers
 
 
@@ -121,16 +140,18 @@ def _groups(tx: Transaction, submissions: list[Submission]) -> dict[tuple[str, s
 
 
 def _known(tx: Transaction, submissions: list[Submission]) -> dict[tuple[str, str | None], tuple[str, Submitted]]:
-    keys = [(item.user_id, item.key) for item in submissions if item.key is not None]
-    if not keys:
-        return {}
-    rows = tx.conn.execute(select(tasks).where(tuple_(tasks.c.user_id, tasks.c.idempotency_key).in_(keys)))
+    """What was answered to keys that were used before, by user and key."""
+    keys: defaultdict[str, list[str]] = defaultdict(list)
+    for item in submissions:
+        if item.key is not None:
+            keys[item.user_id].append(item.key)
     return {
-        (row.user_id, row.idempotency_key): (
+        (user_id, row.idempotency_key): (
             row.request_hash,
             Submitted(row.id, TaskStatusCode(row.status), row.time_to_live_seconds),
         )
-        for row in rows
+        for user_id, used in keys.items()
+        for row in tx.conn.execute(_BY_KEY, {"user": user_id, "used": used})
     }
 
 
@@ -167,30 +188,26 @@ def project_id(tx: Transaction, user_id: str, name: str) -> str:
     return values["id"]
 
 
-def _row(tx: Transaction, item: Submission, project: str) -> dict[str, object]:
+def _row(tx: Transaction, item: Submission, project: str) -> tuple[object, ...]:
+    """The values of `_COLUMNS` up to those that are the same for all; JSON columns as text."""
     request = item.request
     prefix = paths.clean(request.storage_path_prefix or "")
-    return {
-        "id": item.task_id,
-        "user_id": item.user_id,
-        "project_id": project,
-        "group_id": request.resource_pool,
-        "status": TaskStatusCode.PENDING_INPUT,
-        "simulator": request.simulator_name_alias or request.simulator,
-        "container_image": request.container_image,
-        "extra_params": request.extra_params,
-        "input_resources": request.input_resources or [],
-        "stream_zip": request.stream_zip is not False,
-        "compress_with": request.compress_with,
-        "resubmit_on_preemption": request.resubmit_on_preemption,
-        "time_to_live_seconds": request.time_to_live_seconds,
-        "storage_path": f"{prefix}/{item.task_id}" if prefix else item.task_id,
-        "idempotency_key": item.key,
-        "request_hash": item.digest if item.key is not None else None,
-        "attempt": 0,
-        "num_retries": 0,
-        "report_seq": 0,
-        "event_seq": 0,
-        "metrics": {},
-        "created_at": tx.now,
-    }
+    return (
+        item.task_id,
+        item.user_id,
+        project,
+        request.resource_pool,
+        TaskStatusCode.PENDING_INPUT,
+        request.simulator_name_alias or request.simulator,
+        request.container_image,
+        msgspec.json.encode(request.extra_params).decode(),
+        msgspec.json.encode(request.input_resources or []).decode(),
+        request.stream_zip is not False,
+        request.compress_with,
+        request.resubmit_on_preemption,
+        request.time_to_live_seconds,
+        f"{prefix}/{item.task_id}" if prefix else item.task_id,
+        item.key,
+        item.digest if item.key is not None else None,
+        tx.now,
+    )
