@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 
 from inductiva.protocol.runner import (
     PROTOCOL,
     Assign,
     Drop,
+    Finished,
     FromRunner,
     Goodbye,
     Heartbeat,
@@ -19,6 +21,7 @@ from inductiva.protocol.runner import (
     LogAck,
     MachineConfig,
     Ready,
+    Report,
     ReportAck,
     ReportRefused,
     Retire,
@@ -29,7 +32,7 @@ from inductiva.protocol.runner import (
     Welcome,
     Work,
 )
-from inductiva.runner import disk, host, sandbox
+from inductiva.runner import disk, host, outcomes, sandbox
 from inductiva.runner.attempt import Attempt
 from inductiva.runner.connection import Connection, RefusedError
 from inductiva.runner.live import LiveRequests
@@ -51,10 +54,8 @@ class Agent:
         self._config = config
         self._attempts_directory = directory / "attempts"
         self._attempts_directory.mkdir(parents=True, exist_ok=True)
-        reserve = directory / "reserve"
-        disk.keep_reserve(reserve)
         self._sandbox = sandbox.detect(directory / "etc")
-        self._tools = Tools(self._sandbox, Path(config.environments), reserve, self._post)
+        self._tools = Tools(self._sandbox, Path(config.environments), self._post)
         self._connection = Connection(config, self._hello, self._on_message, self._on_close)
         self._attempts: dict[_Key, Attempt] = {}
         self._runs: dict[_Key, asyncio.Task[None]] = {}
@@ -72,7 +73,7 @@ class Agent:
         _LOG.info("runner %s, sandbox %s %s", self._config.runner_id, self._sandbox.kind, self._sandbox.reason)
         self._adopt_all()
         connection = asyncio.ensure_future(self._connection.run())
-        leaving = asyncio.ensure_future(self._idle.wait())
+        leaving = asyncio.ensure_future(self._left())
         await asyncio.wait({connection, leaving, self._failed}, return_when=asyncio.FIRST_COMPLETED)
         if self._failed.done():
             _LOG.critical("an attempt failed unforeseen", exc_info=self._failed.exception())
@@ -83,6 +84,9 @@ class Agent:
         await self._connection.flush(_FLUSH_SECONDS)
         connection.cancel()
         return 0
+
+    async def _left(self) -> None:
+        await self._idle.wait()
 
     async def _refused(self, connection: asyncio.Future[None]) -> int:
         error = connection.exception()
@@ -148,8 +152,15 @@ class Agent:
             return
         self._is_ready = False
         workspace = Workspace(self._attempts_directory / f"{work.task_id}.{work.attempt}")
-        workspace.create(work)
-        self._begin(work, workspace)
+        try:
+            workspace.create(work)
+            self._begin(work, workspace)
+        except OSError as error:
+            _LOG.exception("task %s cannot be taken", work.task_id)
+            outcome = outcomes.of_os_error("taking the task", error)
+            self._post(Report(*key, 1, time.time(), Finished(outcome.event, detail=outcome.detail)))
+            workspace.remove()
+            self._offer()
 
     def _drop(self, key: _Key) -> None:
         attempt, run = self._attempts.get(key), self._runs.get(key)
@@ -234,6 +245,7 @@ class Agent:
         while True:
             await asyncio.sleep(seconds)
             self._post(Heartbeat([attempt.ref for attempt in self._attempts.values()]))
+            self._offer()  # a disk that was full may have room again
 
     def _offer(self) -> None:
         """Ask for work when there is room, or leave when leaving and nothing is held."""
@@ -242,7 +254,7 @@ class Agent:
                 self._idle.set()
             return
         is_free = all(attempt.is_finished for attempt in self._attempts.values())
-        if is_free and self._is_online and not self._is_ready:
+        if is_free and self._is_online and not self._is_ready and not disk.is_full(self._directory):
             self._is_ready = True
             self._post(Ready(1))
 

@@ -53,7 +53,7 @@ class Attempt:
         self.ref = AttemptRef(work.task_id, work.attempt)
         self.workspace = workspace
         self._tools = tools
-        self._journal = Journal(workspace.journal, tools.reserve)
+        self._journal = Journal(workspace.journal)
         self._progress = self._journal.progress
         self._stopping = Stopping()
         self.reporter = Reporter(work, self._journal, tools.post)

@@ -10,7 +10,7 @@ from inductiva.protocol.status import TaskEvent
 from inductiva.protocol.tasks import OperationName
 from inductiva.protocol.watch import LogStream
 from inductiva.runner import command as commands
-from inductiva.runner import outcomes, sandbox, supervisor
+from inductiva.runner import disk, outcomes, sandbox, supervisor
 from inductiva.runner.environments import Environment
 from inductiva.runner.journal import CommandBegun, CommandEnded, Journal, Outcome
 from inductiva.runner.outcomes import Over
@@ -85,7 +85,7 @@ class Computation:
             outcome = outcomes.lost(index, specs) if code is None else outcomes.of_exit(index, specs, code)
             self._journal.append(CommandEnded(index))
             if outcome is not None:
-                return outcome
+                return outcomes.on_full_disk(outcome) if disk.is_full(self._workspace.root) else outcome
         return Outcome(TaskEvent.SUCCEEDED)
 
     async def _run(self, index: int, environment: Resolve) -> int | None:
@@ -94,7 +94,7 @@ class Computation:
         process = None
         if self._journal.progress.begun == index:
             process = await self._adopt(files)
-            if process is None and files.pid.exists():
+            if process is None and supervisor.read_identity(files) is not None:
                 return supervisor.read_exit(files)
         if process is None:
             provided = await environment()

@@ -11,7 +11,6 @@ from inductiva.runner.polling import until
 
 RESERVE_BYTES = 64 << 20
 _RESERVE_SHARE = 0.01
-_JOURNAL_RESERVE_BYTES = 1 << 20
 _PERIOD_SECONDS = 1.0
 
 
@@ -25,10 +24,3 @@ async def watch_disk(directory: Path, on_full: Callable[[], None]) -> None:
     """Call `on_full` once when the disk of `directory` is full. Runs until then or until cancelled."""
     if await until(lambda: is_full(directory), math.inf, _PERIOD_SECONDS):
         on_full()
-
-
-def keep_reserve(path: Path) -> None:
-    """Keep a file that can be given up to write the last lines of a journal when the disk is full."""
-    if is_full(path.parent) or (path.exists() and path.stat().st_size >= _JOURNAL_RESERVE_BYTES):
-        return
-    path.write_bytes(bytes(_JOURNAL_RESERVE_BYTES))

@@ -1,11 +1,12 @@
 """What an attempt has been through, appended record by record, so that a restarted runner goes on where it was.
 
-A record is its length and CRC-32 (little-endian, 4 bytes each) and msgpack. What follows a torn or damaged record is
-cut off. Nothing is synced: after a power cut the server's own numbers rule.
+A record is its length and CRC-32 (little-endian, 4 bytes each) and msgpack; zeros follow the last one. What follows a
+torn or damaged record is cut off. Nothing is synced: after a power cut the server's own numbers rule.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import struct
@@ -19,6 +20,7 @@ from inductiva.protocol.runner import Report, StoredOutput
 from inductiva.protocol.status import TaskEvent
 
 _HEAD = struct.Struct("<II")
+_ROOM_BYTES = 64 * 1024
 
 
 class Phase(IntEnum):
@@ -134,42 +136,39 @@ class Progress:
 
 
 class Journal:
-    """The file of one attempt. `reserve` is a file that is given up when the disk is full, to write these lines."""
+    """The file of one attempt. Room is taken ahead, so that a full disk does not silence an attempt."""
 
-    def __init__(self, path: Path, reserve: Path | None = None) -> None:
+    def __init__(self, path: Path) -> None:
+        """Open or make the file and read what it holds. Raises OSError when there is no room for it."""
         self.progress = Progress()
-        self._reserve = reserve
-        whole = 0
+        self._end = 0
         if path.exists():
             for record, end in read(path.read_bytes()):
                 self.progress.add(record)
-                whole = end
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        os.ftruncate(self._file, whole)
+                self._end = end
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.ftruncate(self._file, self._end)
+        self._room = self._end
+        self._take_room()
 
     def append(self, record: Record) -> None:
         """Write and add a record. Raises OSError when the disk takes no more."""
         body = _ENCODER.encode(record)
         frame = _HEAD.pack(len(body), zlib.crc32(body)) + body
-        try:
-            self._write(frame)
-        except OSError as error:
-            if error.errno != errno.ENOSPC or self._reserve is None:
-                raise
-            self._reserve.unlink(missing_ok=True)
-            self._write(frame)
+        if os.pwrite(self._file, frame, self._end) < len(frame):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._end += len(frame)
         self.progress.add(record)
+        if self._room - self._end < _ROOM_BYTES // 2:
+            with contextlib.suppress(OSError):  # there is some left, and perhaps more next time
+                self._take_room()
 
-    def _write(self, frame: bytes) -> None:
-        size = os.fstat(self._file).st_size
-        try:
-            if os.write(self._file, frame) < len(frame):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError:
-            os.ftruncate(self._file, size)
-            raise
+    def _take_room(self) -> None:
+        os.posix_fallocate(self._file, self._end, _ROOM_BYTES)
+        self._room = self._end + _ROOM_BYTES
 
     def close(self) -> None:
+        """Let go of the file."""
         os.close(self._file)
 
 
@@ -184,7 +183,7 @@ def read(data: bytes) -> list[tuple[Record, int]]:
     while offset + _HEAD.size <= len(data):
         size, crc = _HEAD.unpack_from(data, offset)
         body = data[offset + _HEAD.size : offset + _HEAD.size + size]
-        if len(body) < size or zlib.crc32(body) != crc:
+        if size == 0 or len(body) < size or zlib.crc32(body) != crc:
             break
         try:
             record = _DECODER.decode(body)

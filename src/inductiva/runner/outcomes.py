@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import signal
 
+import msgspec
+
 from inductiva.protocol.commands import CommandSpec
 from inductiva.protocol.runner import StopCause
 from inductiva.protocol.status import TaskEvent
@@ -78,6 +80,11 @@ def of_os_error(doing: str, error: OSError) -> Outcome:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return disk_full(f"while {doing}")
     return Outcome(TaskEvent.EXECUTION_FAILED, f"The machine failed while {doing}: {error}.")
+
+
+def on_full_disk(outcome: Outcome) -> Outcome:
+    """A command failed when the disk was full, which is the likely reason."""
+    return msgspec.structs.replace(outcome, detail=f"{outcome.detail} The machine's disk is full.")
 
 
 def disk_full(where: str) -> Outcome:

@@ -25,12 +25,14 @@ from inductiva.runner.processes import MARK_VARIABLE, Stat
 _WRAPPER = """trap : TERM INT HUP
 IFS= read -r boot </proc/sys/kernel/random/boot_id
 IFS= read -r stat </proc/$$/stat
-printf '%s\\n%s\\n' "$boot" "$stat" >"$1"
+printf '%s\\n%s\\n' "$boot" "$stat" 1<>"$1"
 ended=$2
 cd -- "$3" && shift 3 && "$@"
-printf '%s\\n' "$?" >"$ended"
+printf '%s\\n' "$?" 1<>"$ended"
 """
 _INFO_FD = 9
+_ROOM = b" " * 1024
+"""What is written down later overwrites this, so that a full disk cannot prevent it."""
 _POLL_SECONDS = 0.02
 _SETTLE_SECONDS = 0.0005
 _WRAPPER_SECONDS = 2.0
@@ -120,6 +122,8 @@ def spawn(argv: Sequence[str], files: CommandFiles, streams: Streams, directory:
 
     Raises OSError when a file of `streams` cannot be opened or the shell cannot be started.
     """
+    files.exit.write_bytes(_ROOM)
+    files.pid.write_bytes(_ROOM)
     stdout = open_append(streams.stdout)
     stderr = open_append(streams.stderr)
     actions = [
@@ -147,17 +151,17 @@ def spawn(argv: Sequence[str], files: CommandFiles, streams: Streams, directory:
 def read_exit(files: CommandFiles) -> int | None:
     """The exit code that the command's supervising shell wrote, or None."""
     try:
-        text = files.exit.read_text()
+        line, ended, _ = files.exit.read_text().partition("\n")
     except OSError:
         return None
-    return int(text) if text.endswith("\n") else None
+    return int(line) if ended else None
 
 
 def read_identity(files: CommandFiles) -> tuple[str, Stat] | None:
     """Boot id and identity of the command's supervising shell; None before it has written them."""
     try:
-        boot, line, rest = files.pid.read_text(errors="replace").split("\n")
-        return (boot, processes.parse_stat(line)) if not rest else None
+        boot, line, _ = files.pid.read_text(errors="replace").split("\n")
+        return boot, processes.parse_stat(line)
     except (OSError, ValueError):
         return None
 

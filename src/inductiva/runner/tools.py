@@ -34,10 +34,9 @@ class Transfers:
 
 @dataclass(frozen=True)
 class Tools:
-    """`reserve` is the file given up when the disk is full; `post` sends to the server if it is there."""
+    """`environments`: where simulators are provided; `post` sends to the server if it is there."""
 
     sandbox: Sandbox
     environments: Path
-    reserve: Path
     post: Post
     transfers: Transfers = field(default_factory=Transfers)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from inductiva.protocol.watch import LogStream, LogText, QueuePosition, StatusChange
+from inductiva.tasks.headers import WithoutFrames
 from inductiva.utils.format_utils import ansi_enabled, short_timedelta_formatter
 
 _BLUE, _RED, _PLAIN, _CLEAR_LINE = "\033[34m", "\033[31m", "\033[0m", "\r\033[2K"
@@ -29,6 +30,7 @@ class Display:
         self._colours = {LogStream.STDOUT: _BLUE, LogStream.STDERR: _RED} if ansi_enabled() else {}
         self._rest = dict.fromkeys(LogStream, "")
         self._timed = False
+        self._unframed = WithoutFrames()
 
     def line(self, text: str) -> None:
         self._wipe()
@@ -64,6 +66,8 @@ class Display:
                 self._log_lines(stream, [rest])
 
     def _log_lines(self, stream: LogStream, lines: list[str]) -> None:
+        if stream is LogStream.STDERR:
+            lines = list(self._unframed(lines))
         if not lines:
             return
         start = self._colours.get(stream, "")

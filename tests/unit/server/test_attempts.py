@@ -175,6 +175,7 @@ def test_operations_and_metrics_are_part_of_the_story(rig: Rig) -> None:
     left = OperationStarted("two", OperationName.UPLOAD_OUTPUT)
     rig.tell(machine, task_id, 1, begun, OperationEnded("one", True, {"exit_code": 0}), left)
     rig.tell(machine, task_id, 1, Metrics({"output_upload_seconds": 0.5}))
+    rig.clock.now += 1
     rig.succeed(machine, task_id)
     info = rig.query(lambda connection: views.task_with_history(connection, views.find(connection, task_id)))
     [computing] = [entry for entry in info.status_history if entry.status is TaskStatusCode.COMPUTATION_STARTED]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -66,15 +67,15 @@ def test_durable_is_told_once_for_everything_that_waits(logs: LogStore) -> None:
 
 
 @given(st.lists(st.text("ab", max_size=5), max_size=12), st.integers(0, 14), st.booleans())
-def test_the_tail_is_the_last_lines(
-    tmp_path_factory: pytest.TempPathFactory, lines: list[str], count: int, end: bool
-) -> None:
-    logs = LogStore(tmp_path_factory.mktemp("logs"))
+def test_the_tail_is_the_last_lines(lines: list[str], count: int, end: bool) -> None:
+    directory = TemporaryDirectory()
+    logs = LogStore(Path(directory.name))
     text = "\n".join(lines) + ("\n" if end and lines else "")
     logs.append(TASK, 1, OUT, 0, text.encode())
     offset = logs.tail_offset(TASK, 1, OUT, count)
     expected = "".join(text.splitlines(keepends=True)[-count:]) if count else ""
     assert text.encode()[offset:].decode() == expected
+    directory.cleanup()
 
 
 def test_the_tail_of_a_long_log_is_found_from_its_end(logs: LogStore) -> None:

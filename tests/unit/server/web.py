@@ -145,7 +145,7 @@ class FakeRunner:
     def open(self, token: str | None = None) -> None:
         url = self.web.url.replace("http", "ws", 1) + "/task-runner/connect"
         headers = {"Authorization": f"Bearer {token or self.token}"}
-        self.socket = connect(url, additional_headers=headers, proxy=None, compression=None)
+        self.socket = connect(url, additional_headers=headers, proxy=None, compression=None, legacy=True)
 
     def __enter__(self) -> FakeRunner:
         return self
@@ -167,17 +167,23 @@ class FakeRunner:
         assert isinstance(data, bytes)
         return _TO_RUNNER.decode(data)
 
-    def expect(self, kind: type[M]) -> M:
+    def expect(self, kind: Any) -> Any:
         """The next message of a kind; others before it are skipped."""
         while True:
             message = self.receive()
-            if isinstance(message, kind):
+            if type(message) is kind:
                 return message
 
     def take(self) -> Work:
         self.seq = 0
         self.send(Ready(1))
         return self.expect(Assign).work
+
+    def take_after(self, task_id: str) -> Work:
+        """The work of a task that was just queued."""
+        work = self.take()
+        assert work.task_id == task_id
+        return work
 
     def report(self, work: Work, body: ReportBody, time: float | None = None) -> None:
         self.seq += 1

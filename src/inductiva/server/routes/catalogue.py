@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import get
+from litestar.params import FromQuery
 
 import inductiva.catalogue
 from inductiva.catalogue import machines
@@ -11,7 +12,7 @@ from inductiva.protocol.compute import Provider
 from inductiva.protocol.users import AvailableSimulatorVersions, MachineType
 from inductiva.server import problems
 
-Two = list[float] | None
+Two = FromQuery[list[float] | None]
 
 
 @get("/simulators/available-images", tags=["catalogue"])
@@ -44,16 +45,16 @@ def _within(name: str, limits: list[float] | None, value: float) -> bool:
 
 @get("/pricing/machine-types", tags=["catalogue"])
 async def machine_types(
-    provider_id: Provider,
-    machine_families: list[str] | None = None,
-    machine_configs: list[str] | None = None,
-    zones: list[str] | None = None,
-    gpu_names: list[str] | None = None,
+    provider_id: FromQuery[Provider],
+    machine_families: FromQuery[list[str] | None] = None,
+    machine_configs: FromQuery[list[str] | None] = None,
+    zones: FromQuery[list[str] | None] = None,
+    gpu_names: FromQuery[list[str] | None] = None,
     vcpus_range: Two = None,
     memory_range: Two = None,
     price_range: Two = None,
     gpus_range: Two = None,
-    spot: bool | None = None,
+    spot: FromQuery[bool | None] = None,
 ) -> list[MachineType]:
     """Machine types with their list prices, once on demand and once as spot machines."""
     if provider_id is Provider.LOCAL or gpu_names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import delete, get, post
+from litestar.params import FromPath, FromQuery
 from sqlalchemy import Connection, select
 
 from inductiva.protocol.compute import MachineGroup, MachinePrice, RegisterGroupRequest
@@ -43,7 +44,7 @@ async def register(ctx: Ctx, account: Caller, data: RegisterGroupRequest) -> Mac
 
 
 @post("/compute/group/start", status_code=200, tags=["compute"])
-async def start(ctx: Ctx, account: Caller, machine_group_id: str) -> MachineGroup:
+async def start(ctx: Ctx, account: Caller, machine_group_id: FromQuery[str]) -> MachineGroup:
     """Starts a group's machines; answers when they are there. Harmless when they are."""
     row = ctx.db.peek(lambda connection: groups.find(connection, account.id, machine_group_id))
     await groups.start(ctx, row)
@@ -51,7 +52,7 @@ async def start(ctx: Ctx, account: Caller, machine_group_id: str) -> MachineGrou
 
 
 @delete("/compute/group", status_code=202, tags=["compute"])
-async def terminate(ctx: Ctx, account: Caller, machine_group_id: str) -> dict[str, str]:
+async def terminate(ctx: Ctx, account: Caller, machine_group_id: FromQuery[str]) -> dict[str, str]:
     """Ends a group: waiting tasks end, running ones are stopped and their outputs stored, then its machines leave."""
     row = ctx.db.peek(lambda connection: groups.find(connection, account.id, machine_group_id))
     await groups.terminate(ctx, row)
@@ -67,13 +68,13 @@ async def list_groups(ctx: Ctx, account: Caller) -> list[MachineGroup]:
 
 
 @get("/compute/group/{name:str}", tags=["compute"])
-async def get_group(ctx: Ctx, account: Caller, name: str) -> MachineGroup:
+async def get_group(ctx: Ctx, account: Caller, name: FromPath[str]) -> MachineGroup:
     """A group by its name or id."""
     return _view(ctx, ctx.db.peek(lambda connection: groups.find_by_name(connection, account.id, name)))
 
 
 @get("/compute/price", tags=["compute"])
-async def price(account: Caller, machine_type: str, zone: str | None = None) -> MachinePrice:
+async def price(account: Caller, machine_type: FromQuery[str], zone: FromQuery[str | None] = None) -> MachinePrice:
     """List prices of a machine type, in US dollars an hour. On this computer nothing is charged."""
     shape = lookup(machine_type)
     return MachinePrice(shape.on_demand_price, shape.spot_price)

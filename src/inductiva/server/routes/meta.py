@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from litestar import get
+from litestar.params import FromQuery
 
 import inductiva
 from inductiva.protocol.users import VersionComparison
@@ -25,7 +26,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 @get("/version-check", tags=["server"])
-async def version_check(client_version: str) -> VersionComparison:
+async def version_check(client_version: FromQuery[str]) -> VersionComparison:
     """Whether a client of this version can talk to this server; 406 when it is too old. Needs no key."""
     numbers = _numbers(client_version)
     if not numbers:

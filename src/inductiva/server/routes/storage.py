@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from litestar import Request, get
+from litestar.params import FromQuery
 
 from inductiva.protocol.storage import OperationType, ZipArchiveInfo, ZipFileRange
 from inductiva.server.routes.given import Caller, Ctx
@@ -22,9 +23,9 @@ async def signed_urls(
     request: Request[Any, Any, Any],
     ctx: Ctx,
     account: Caller,
-    operation: OperationType,
-    paths: list[str] | None = None,
-    region: str | None = None,
+    operation: FromQuery[OperationType],
+    paths: FromQuery[list[str] | None] = None,
+    region: FromQuery[str | None] = None,
 ) -> list[str]:
     """URLs that need no key. Upload: one a path, answer to PUT is 200. Download: a directory stands for its files."""
     return storage.signed_urls(ctx, base_url(request), account.id, operation, paths or [])
@@ -34,10 +35,10 @@ async def signed_urls(
 async def zip_contents(
     ctx: Ctx,
     account: Caller,
-    path: str,
-    zip_relative_path: str = "",
-    recursive: bool = False,
-    region: str | None = None,
+    path: FromQuery[str],
+    zip_relative_path: FromQuery[str] = "",
+    recursive: FromQuery[bool] = False,
+    region: FromQuery[str | None] = None,
 ) -> ZipArchiveInfo:
     """What a stored archive holds below `zip_relative_path`, names relative to it."""
     members = await asyncio.to_thread(archives.members, ctx, account.id, path)
@@ -48,10 +49,10 @@ async def zip_contents(
 async def zip_file_range(
     ctx: Ctx,
     account: Caller,
-    path: str,
-    filename: str,
-    zip_relative_path: str = "",
-    region: str | None = None,
+    path: FromQuery[str],
+    filename: FromQuery[str],
+    zip_relative_path: FromQuery[str] = "",
+    region: FromQuery[str | None] = None,
 ) -> ZipFileRange:
     """First and last byte of a member's raw data in a stored archive."""
     members = await asyncio.to_thread(archives.members, ctx, account.id, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import get, patch, post, put
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
 
 from inductiva.protocol.status import STATUSES, TaskStatusCode
 from inductiva.protocol.tasks import (
@@ -46,7 +46,7 @@ async def submit(
 
 
 @post("/tasks/{task_id:str}/input_uploaded", status_code=200, tags=["tasks"])
-async def input_uploaded(ctx: Ctx, account: Caller, task_id: str) -> TaskStatus:
+async def input_uploaded(ctx: Ctx, account: Caller, task_id: FromPath[str]) -> TaskStatus:
     """The input archive is complete: it is checked (422 when it is broken or hostile) and the task enters the queue."""
     await tasks.input_uploaded(ctx, find(ctx, account, task_id))
     return await task_status(ctx, account, task_id)
@@ -57,13 +57,13 @@ async def task_status(ctx: Ctx, account: Caller, task_id: str) -> TaskStatus:
 
 
 @get("/tasks/{task_id:str}/status", tags=["tasks"])
-async def get_status(ctx: Ctx, account: Caller, task_id: str) -> TaskStatus:
+async def get_status(ctx: Ctx, account: Caller, task_id: FromPath[str]) -> TaskStatus:
     """A task's status and, while it waits, how many are ahead of it."""
     return await task_status(ctx, account, task_id)
 
 
 @get("/tasks/{task_id:str}", tags=["tasks"])
-async def get_task(ctx: Ctx, account: Caller, task_id: str) -> TaskWithStatusHistory:
+async def get_task(ctx: Ctx, account: Caller, task_id: FromPath[str]) -> TaskWithStatusHistory:
     """A task with its timeline. Unknown, malformed and others' ids are 404."""
     find(ctx, account, task_id)
     return ctx.db.peek(lambda connection: views.task_with_history(connection, views.find(connection, task_id)))
@@ -75,12 +75,12 @@ async def list_tasks(
     account: Caller,
     page: Annotated[int, QueryParameter(ge=1)] = 1,
     per_page: Annotated[int, QueryParameter(ge=1, le=MAX_PER_PAGE)] = 100,
-    status: list[TaskStatusCode] | None = None,
-    project: list[str] | None = None,
-    active: bool | None = None,
-    task_id_filter: str | None = None,
-    machine_group: str | None = None,
-    sort: list[str] | None = None,
+    status: FromQuery[list[TaskStatusCode] | None] = None,
+    project: FromQuery[list[str] | None] = None,
+    active: FromQuery[bool | None] = None,
+    task_id_filter: FromQuery[str | None] = None,
+    machine_group: FromQuery[str | None] = None,
+    sort: FromQuery[list[str] | None] = None,
 ) -> TaskWithPagination:
     """One page of tasks, the newest first. `status` and `project` can be repeated."""
     wanted = listing.Wanted(
@@ -98,7 +98,7 @@ async def list_tasks(
 
 
 @post("/tasks/{task_id:str}/kill", status_code=200, tags=["tasks"])
-async def kill(ctx: Ctx, account: Caller, task_id: str) -> TaskStatus:
+async def kill(ctx: Ctx, account: Caller, task_id: FromPath[str]) -> TaskStatus:
     """Kills a task: a waiting one at once, one on a machine as soon as its processes are gone."""
     find(ctx, account, task_id)
     await ctx.db.write(tasks.kill, task_id)
@@ -106,27 +106,27 @@ async def kill(ctx: Ctx, account: Caller, task_id: str) -> TaskStatus:
 
 
 @get("/tasks/{task_id:str}/metadata", tags=["tasks"])
-async def get_metadata(ctx: Ctx, account: Caller, task_id: str) -> dict[str, str]:
+async def get_metadata(ctx: Ctx, account: Caller, task_id: FromPath[str]) -> dict[str, str]:
     find(ctx, account, task_id)
     return ctx.db.peek(lambda connection: tasks.metadata_of(connection, task_id))
 
 
 @put("/tasks/{task_id:str}/metadata", tags=["tasks"])
-async def put_metadata(ctx: Ctx, account: Caller, task_id: str, data: dict[str, str]) -> dict[str, str]:
+async def put_metadata(ctx: Ctx, account: Caller, task_id: FromPath[str], data: dict[str, str]) -> dict[str, str]:
     """Replaces a task's metadata by this map."""
     find(ctx, account, task_id)
     return await ctx.db.write(tasks.set_metadata, tasks.MetadataChange(task_id, data, replace=True))
 
 
 @patch("/tasks/{task_id:str}/metadata", tags=["tasks"])
-async def patch_metadata(ctx: Ctx, account: Caller, task_id: str, data: dict[str, str | None]) -> dict[str, str]:
+async def patch_metadata(ctx: Ctx, account: Caller, task_id: FromPath[str], data: dict[str, str | None]) -> dict[str, str]:
     """Changes the keys that are given; null removes one."""
     find(ctx, account, task_id)
     return await ctx.db.write(tasks.set_metadata, tasks.MetadataChange(task_id, data, replace=False))
 
 
 @post(["/tasks/{task_id:str}/register", "/tasks/{task_id:str}/offer"], status_code=200, tags=["tasks"])
-async def no_peer_connections(ctx: Ctx, account: Caller, task_id: str) -> dict[str, str]:
+async def no_peer_connections(ctx: Ctx, account: Caller, task_id: FromPath[str]) -> dict[str, str]:
     """Peer-to-peer streaming is not offered; live files come from GET /tasks/{id}/live."""
     find(ctx, account, task_id)
     raise problems.NotFound(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from litestar import get
+from litestar.params import FromQuery
 from sqlalchemy import Connection, func, select
 
 from inductiva.protocol.compute import MachineGroupStatus
@@ -61,10 +62,10 @@ async def quotas(ctx: Ctx, account: Caller) -> dict[str, Quota]:
 @get("/users/costs", tags=["users"])
 async def costs(
     account: Caller,
-    start_year: int | None = None,
-    start_month: int | None = None,
-    end_year: int | None = None,
-    end_month: int | None = None,
+    start_year: FromQuery[int | None] = None,
+    start_month: FromQuery[int | None] = None,
+    end_year: FromQuery[int | None] = None,
+    end_month: FromQuery[int | None] = None,
 ) -> dict[str, Any]:
     """What each month cost: nothing, since the machines are one's own. At least one month, at most ten years."""
     now = datetime.now(UTC)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import get
-from litestar.params import QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 
 from inductiva.protocol.watch import LiveOperation, LogStream
@@ -41,8 +41,8 @@ def _answer(ctx: Ctx, messages: AsyncIterator[Any]) -> Stream:
 async def watch(
     ctx: Ctx,
     account: Caller,
-    task_id: str,
-    logs: bool = True,
+    task_id: FromPath[str],
+    logs: FromQuery[bool] = True,
     tail: Lines | None = None,
     stdout_offset: Offset | None = None,
     stderr_offset: Offset | None = None,
@@ -57,10 +57,10 @@ async def watch(
 async def live_files(
     ctx: Ctx,
     account: Caller,
-    task_id: str,
-    op: LiveOperation,
-    follow: bool = False,
-    filename: str | None = None,
+    task_id: FromPath[str],
+    op: FromPath[LiveOperation],
+    follow: FromQuery[bool] = False,
+    filename: FromQuery[str | None] = None,
     lines: Lines = 10,
 ) -> Stream:
     """Files of a running task, from its machine; those of a finished one, from its output archive."""
