@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass
 class Result:
-    """One row: what was measured, beside what, and what the design allows. `value`, `peer` and `budget` share `unit`."""
+    """One row: what was measured, beside what, and what the design allows, all in the same `unit`."""
 
     name: str
     value: float

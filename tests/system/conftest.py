@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import REPOSITORY, Platform
+from tests.system.harness import REPOSITORY, Platform
 
 ENVIRONMENTS = Path(os.environ.get("INDUCTIVA_ENVIRONMENTS_DIR", REPOSITORY / "build" / "environments"))
 
@@ -44,7 +44,8 @@ def splishsplash(_environments: None) -> str:
     """The name of the SPlisHSPlasH image, when the simulator is provided."""
     if not any(ENVIRONMENTS.glob("splishsplash-*/environment.json")):
         pytest.skip(
-            f"SPlisHSPlasH is not provided: INDUCTIVA_ENVIRONMENTS_DIR={ENVIRONMENTS} inductiva simulators install splishsplash"
+            "SPlisHSPlasH is not provided: "
+            f"INDUCTIVA_ENVIRONMENTS_DIR={ENVIRONMENTS} inductiva simulators install splishsplash"
         )
     return "splishsplash"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import stat
 import zipfile
+from collections.abc import Callable
 
 import pytest
-from harness import Answer, Platform, Rest, zip_of
+from tests.system.harness import Answer, Platform, Rest, zip_of
 
 from inductiva.protocol.status import TaskStatusCode as S
 
@@ -69,11 +70,12 @@ def bomb() -> bytes:
 
 @pytest.mark.parametrize("kind", ["bomb", "link out", "absolute link"])
 def test_what_only_unpacking_shows_ends_the_task_with_a_cause(platform: Platform, group: str, kind: str) -> None:
-    data = {
+    makers: dict[str, Callable[[], bytes]] = {
         "bomb": bomb,
         "link out": lambda: archive(link("sim_dir/out", "../../../etc"), ("sim_dir/a", b"x")),
         "absolute link": lambda: archive(link("sim_dir/out", "/etc/passwd")),
-    }[kind]()
+    }
+    data = makers[kind]()
     task = platform.register(group, ["true"]).json["id"]
     assert platform.rest("PUT", platform.upload_url(task), data).status == 200
     answer = platform.rest("POST", f"/tasks/{task}/input_uploaded")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
-from harness import Platform, eventually
+from tests.system.harness import Platform, eventually
 
 from inductiva.protocol.status import TaskStatusCode as S
 
@@ -113,7 +111,7 @@ def test_a_machine_that_never_comes_back_is_noticed_within_a_lease(fresh: Platfo
     machine = fresh.task(task)["executer"]["uuid"]
     simulation = fresh.task_processes()
     fresh.kill_runners()
-    os.rename(fresh.layout.machines / machine, fresh.data_dir / "lost-machine")
+    (fresh.layout.machines / machine).rename(fresh.data_dir / "lost-machine")
     told = fresh.wait(task, S.EXECUTER_TERMINATED, seconds=30)
     assert told["error_detail"]
     assert b"line-3" in fresh.output(task)["stdout.txt"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Platform, eventually
+from tests.system.harness import Platform, eventually
 
 LIST = "import inductiva; print(len(inductiva.tasks.get_all()))"
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from harness import Platform
+from tests.system.harness import Platform
 
 from inductiva.protocol.status import TaskStatusCode as S
 
@@ -29,7 +29,8 @@ def test_no_key_and_no_token_is_visible(platform: Platform, group: str) -> None:
 
 
 def test_the_platforms_own_files_and_other_tasks_are_out_of_sight(platform: Platform, group: str) -> None:
-    script = f"ls {platform.data_dir} {platform.layout.server} 2>&1; cat {platform.layout.api_key} 2>&1; ls /workdir; ls /workdir/output\n"
+    secrets = f"{platform.data_dir} {platform.layout.server} {platform.layout.api_key}"
+    script = f"ls {secrets} 2>&1; cat {platform.layout.api_key} 2>&1; ls /workdir; ls /workdir/output\n"
     text = said(platform, group, script)
     assert platform.key not in text
     assert "machines" not in text, "the data directory cannot be listed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from harness import Platform, eventually
+from tests.system.harness import Platform, eventually
 
 from inductiva.protocol import ids
 from inductiva.protocol.status import TaskStatusCode as S
@@ -155,7 +155,10 @@ class TestKill:
         assert platform.status(task) == S.KILLED
 
     def test_while_computing_the_whole_tree_dies_and_outputs_stay(self, platform: Platform, group: str) -> None:
-        script = "echo kept > kept.dat\nsetsid nohup sleep 1000 &\n(sleep 1001 &) \ntrap '' TERM\necho ready\nwhile true; do sleep 1; done\n"
+        script = (
+            "echo kept > kept.dat\nsetsid nohup sleep 1000 &\n(sleep 1001 &)\n"
+            "trap '' TERM\necho ready\nwhile true; do sleep 1; done\n"
+        )
         task = platform.submit(group, ["bash run.sh"], {"run.sh": script})
         eventually(lambda: "ready" in platform.live_file(task, "stdout.txt"), "the script is ready")
         assert platform.task_processes()

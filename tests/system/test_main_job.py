@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import BIN, REPOSITORY, Platform
+from tests.system.harness import BIN, REPOSITORY, Platform
 
 SCRIPT = """
 import inductiva, json, sys
@@ -45,7 +45,8 @@ assert task.wait() == "success" and again.wait() == "success"
 folder = task.download_outputs()
 some = again.download_outputs(filenames=["stdout.txt"])
 task.print_summary()
-print("REPORT " + json.dumps({"ids": [task.id, again.id], "folder": str(folder), "some": str(some), "repr": repr(task)}))
+seen = {"ids": [task.id, again.id], "folder": str(folder), "some": str(some), "repr": repr(task)}
+print("REPORT " + json.dumps(seen))
 """
 
 

@@ -67,6 +67,5 @@ def _openapi() -> OpenAPIConfig:
         description="Simulations as durable tasks.",
         components=Components(security_schemes={"key": scheme}),
         security=[{"key": []}],
-        path="/",
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        render_plugins=[JsonRenderPlugin()],
     )

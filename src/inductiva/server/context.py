@@ -16,8 +16,8 @@ from inductiva.server.objects.signing import Signer, secret_key
 from inductiva.server.services.logs import LogStore
 
 if TYPE_CHECKING:
-    from inductiva.server.engines.local import LocalEngine
     from inductiva.server.services.dispatch import Dispatcher
+    from inductiva.server.services.fleet import Fleet
     from inductiva.server.services.links import RunnerLink
     from inductiva.server.services.sweeper import Sweeper
 
@@ -42,7 +42,7 @@ class Context:
     _background: set[asyncio.Task[Any]] = field(default_factory=set)
     dispatcher: Dispatcher = field(init=False)
     sweeper: Sweeper = field(init=False)
-    engine: LocalEngine = field(init=False)
+    fleet: Fleet = field(init=False)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Runs `work` beside whatever is going on; an error in it is logged by the event loop."""
@@ -58,9 +58,9 @@ class Context:
 def open_context(config: Config, clock: Callable[[], float] = time.time) -> Context:
     """Opens the database (creating or upgrading it) and the stores of a data directory."""
     from inductiva.server.db.upgrade import upgrade
-    from inductiva.server.engines.local import LocalEngine
     from inductiva.server.services import effects
     from inductiva.server.services.dispatch import Dispatcher
+    from inductiva.server.services.fleet import Fleet
     from inductiva.server.services.sweeper import Sweeper
 
     upgrade(config.layout.database)
@@ -77,6 +77,6 @@ def open_context(config: Config, clock: Callable[[], float] = time.time) -> Cont
     )
     context.dispatcher = Dispatcher(context)
     context.sweeper = Sweeper(context)
-    context.engine = LocalEngine(context)
+    context.fleet = Fleet(context)
     context.db.on_commit = lambda changes: effects.follow(context, changes)
     return context

@@ -124,10 +124,10 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
-            self._context.engine.server_url = self._url
+            self._context.fleet.server_url = self._url
             write_info(self._context.config.layout.server_info, self._url)
             logger.info("serving %s at %s", self._context.config.data_dir, self._url)
-            self._context.engine.resume()
+            self._context.fleet.resume()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         logger.info("told to end by %s", signal.Signals(sig).name)
@@ -171,5 +171,5 @@ async def _end_when_idle(context: Context, server: _Server) -> None:
             await asyncio.sleep(limit)
         else:
             logger.info("nothing to do for %.0f s", limit)
-            await context.engine.retire(RETIRE_SECONDS)
+            await context.fleet.retire(RETIRE_SECONDS)
             server.should_exit = True

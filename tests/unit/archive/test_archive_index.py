@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from archive_tools import FILE, FOLDER, LINK, NOON, Raw, file, folder, link, pack, raw_zip
+from tests.unit.archive.archive_tools import FILE, FOLDER, LINK, NOON, Raw, file, folder, link, pack, raw_zip
 
 from inductiva.archive import OWN_LIMITS, ArchiveError, Limits, Member, check, check_file, read_index, read_member
 from inductiva.archive.links import check_links

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from archive_tools import FILE, NOON, file, folder, link, pack
+from tests.unit.archive.archive_tools import FILE, NOON, file, folder, link, pack
 
 from inductiva.archive import ArchiveError, Entry, ZipStream, read_index, scan
 from inductiva.archive.records import Facts, central_record, descriptor, end_records, local_header

@@ -9,9 +9,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from archive_tools import file, folder, link, pack, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.archive.archive_tools import file, folder, link, pack, tree
 
 from inductiva.archive import ArchiveError, Extracted, StreamExtractor, ZipStream, check_file, extract, scan
 from inductiva.archive.codec import CHUNK

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from archive_tools import FILE, FOLDER, NOON, Raw, file, folder, link, pack, packed, raw_zip, tree
+from tests.unit.archive.archive_tools import FILE, FOLDER, NOON, Raw, file, folder, link, pack, packed, raw_zip, tree
 
 from inductiva.archive import ArchiveError, Extracted, StreamExtractor, extract, raw_inflate, read_index, read_member
 

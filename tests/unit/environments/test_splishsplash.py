@@ -237,7 +237,17 @@ def test_runs_where_there_is_neither_opengl_nor_x11(
         mounts += ["--ro-bind", str(path.resolve()), str(path)]
     (tmp_path / "config.json").write_text(json.dumps(scene))
     shell = f"{environment.prefix}/root/{SIMULATOR} config.json --no-gui --output-dir ."
-    command = [str(bwrap), "--unshare-all", *mounts, "--bind", str(tmp_path), "/work", "--chdir", "/work", "--clearenv"]
+    command = [
+        str(bwrap),
+        "--unshare-all",
+        *mounts,
+        "--bind",
+        str(tmp_path),
+        "/scene",
+        "--chdir",
+        "/scene",
+        "--clearenv",
+    ]
     result = subprocess.run([*command, "sh", "-c", shell], capture_output=True, text=True, check=False)
     if "bwrap:" in result.stderr:
         pytest.skip(f"no sandbox here: {result.stderr.strip()}")

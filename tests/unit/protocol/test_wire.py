@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inductiva.protocol import commands, ids, runner, tasks, times
+from inductiva.protocol.status import TaskEvent, TaskStatusCode
+from inductiva.protocol.watch import LogStream
 
 
 @given(st.floats(min_value=0, max_value=4e9, allow_nan=False))
@@ -58,8 +60,8 @@ def test_well_formed_commands_pass() -> None:
 
 
 def test_runner_messages_survive_the_wire() -> None:
-    report = runner.Report("t", 1, 2, 3.5, runner.Finished(runner.TaskEvent.FAILED, None, 3, None, "why"))
-    chunk = runner.LogChunk("t", 1, runner.LogStream.STDOUT, 7, b"\xff\x00", 1)
+    report = runner.Report("t", 1, 2, 3.5, runner.Finished(TaskEvent.FAILED, None, 3, None, "why"))
+    chunk = runner.LogChunk("t", 1, LogStream.STDOUT, 7, b"\xff\x00", 1)
     decoder = msgspec.msgpack.Decoder(runner.FromRunner)
     for message in (report, chunk, runner.Ready(1)):
         assert decoder.decode(msgspec.msgpack.encode(message)) == message
@@ -75,7 +77,7 @@ def test_unknown_extra_params_are_ignored_and_bad_ones_named() -> None:
 def test_a_task_on_the_wire_has_an_object_of_metrics() -> None:
     task = tasks.Task(
         task_id="t",
-        status=tasks.TaskStatusCode.SUBMITTED,
+        status=TaskStatusCode.SUBMITTED,
         status_alias="In Queue",
         simulator="s",
         project="default",

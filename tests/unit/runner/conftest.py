@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from fake_server import FakeServer, StartRunner
+from tests.unit.runner.fake_server import FakeServer, StartRunner
 
 from inductiva.protocol.runner import MachineConfig
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from fake_server import FakeServer, StartRunner, TaskRecord
+from tests.unit.runner.fake_server import FakeServer, StartRunner, TaskRecord
 
 from inductiva.protocol.commands import CommandSpec, MPISettings
 from inductiva.protocol.runner import (

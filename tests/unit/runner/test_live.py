@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_server import FakeServer, TaskRecord
-from test_attempt import WAIT, Runner, let_go, wait_running
+from tests.unit.runner.fake_server import FakeServer, TaskRecord
+from tests.unit.runner.test_attempt import WAIT, Runner, let_go, wait_running
 
 from inductiva.protocol.runner import LiveCancel, LiveFrame, LiveRequest
 from inductiva.protocol.watch import LiveOperation, LiveStatus

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fake_server import FakeServer, StartRunner
-from test_attempt import (
+from tests.unit.runner.fake_server import FakeServer, StartRunner
+from tests.unit.runner.test_attempt import (
     CAREFUL,
     ERR,
     OUT,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_server import make_input
+from tests.unit.runner.fake_server import make_input
 
 from inductiva import archive
 from inductiva.protocol.runner import ExtraParams, Work

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit.sdk.web import Web, served
 
 from inductiva.api import keys
-
-from .web import Web, served
 
 
 @pytest.fixture(autouse=True)

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.sdk import samples
+from tests.unit.sdk.samples import ID
+from tests.unit.sdk.web import DROP, Reply, Request, Web, error, ok
 
 import inductiva
 from inductiva import archive
 from inductiva.api import errors
-
-from . import samples
-from .samples import ID
-from .web import DROP, Reply, Request, Web, error, ok
 
 FILES = {"stdout.txt": b"hello\n" * 5000, "vtk/frame 1.vtk": bytes(range(256)) * 40, "empty.dat": b""}
 FOLDER = Path("inductiva_output") / ID / "outputs"

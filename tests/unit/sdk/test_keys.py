@@ -7,12 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.unit.sdk.web import Web, error, ok
 
 import inductiva
 from inductiva.api import errors, keys, users
 from inductiva.protocol.embedded import Layout, data_dir
-
-from .web import Web, error, ok
 
 
 def _sent(web: Web) -> str | None:

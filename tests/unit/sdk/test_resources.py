@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.unit.sdk import samples
+from tests.unit.sdk.web import Web, error, ok
 
 from inductiva.api import errors
 from inductiva.commands import MPIConfig
@@ -19,9 +21,6 @@ from inductiva.resources import (
     machine_groups,
     validation,
 )
-
-from . import samples
-from .web import Web, error, ok
 
 
 @pytest.fixture

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.sdk import samples
+from tests.unit.sdk.samples import ID
+from tests.unit.sdk.web import DROP, Web, error, ok
 
 import inductiva
 from inductiva.api import errors
@@ -15,10 +18,6 @@ from inductiva.commands import Command, MPIConfig
 from inductiva.resources import MachineGroup, MPICluster
 from inductiva.simulators import CustomImage, SplishSplash, versions
 from inductiva.tasks import inputs
-
-from . import samples
-from .samples import ID
-from .web import DROP, Web, error, ok
 
 STATUS = {
     "id": ID,

@@ -9,6 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.unit.sdk import samples
+from tests.unit.sdk.samples import ID
+from tests.unit.sdk.web import Reply, Request, Web, error, ok
 
 import inductiva
 from inductiva.api import errors
@@ -16,10 +19,6 @@ from inductiva.protocol import tasks as wire
 from inductiva.tasks import Task, killing
 from inductiva.tasks.info import TaskInfo
 from inductiva.tasks.live import tree_lines
-
-from . import samples
-from .samples import ID
-from .web import Reply, Request, Web, error, ok
 
 
 def status(code: str, ahead: int | None = None) -> Reply:

@@ -6,13 +6,12 @@ import socket
 import threading
 
 import pytest
+from tests.unit.sdk.web import DROP, Reply, Web, error, ok
 
 import inductiva
 from inductiva.api import compute, errors, session, tasks, transport, users
 from inductiva.protocol.compute import RegisterGroupRequest
 from inductiva.protocol.tasks import TaskRequest
-
-from .web import DROP, Reply, Web, error, ok
 
 STATUS = {"id": "a" * 25, "status": "submitted", "is_terminated": False}
 

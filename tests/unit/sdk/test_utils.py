@@ -13,14 +13,13 @@ from typing import Any
 from urllib.error import URLError
 
 import pytest
+from tests.unit.sdk.web import Reply, Web, error
 
 import inductiva
 from inductiva.archive import ArchiveError
 from inductiva.commands import Command, MPIConfig
 from inductiva.utils import files
 from inductiva.utils.durations import to_seconds
-
-from .web import Reply, Web, error
 
 URL = "https://storage.googleapis.com/demo-files/example%20case.zip"
 

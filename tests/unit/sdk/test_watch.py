@@ -10,14 +10,13 @@ from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
+from tests.unit.sdk.web import DROP, Reply, Request, Web, error, ok
 
 import inductiva
 from inductiva.api import errors, transport
 from inductiva.protocol.status import STATUSES, TaskStatusCode
 from inductiva.protocol.watch import End, LogText, StatusChange
 from inductiva.tasks import waiting, watch
-
-from .web import DROP, Reply, Request, Web, error, ok
 
 ID = "t" * 25
 PATH = f"/tasks/{ID}/watch"

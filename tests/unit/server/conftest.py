@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from .rig import Rig, close_rig, open_rig
-from .web import Web, serve_rig
+from tests.unit.server.rig import Rig, close_rig, open_rig
+from tests.unit.server.web import Web, serve_rig
 
 
 @pytest.fixture

@@ -104,15 +104,15 @@ class Rig:
     def group(self, **given: Any) -> str:
         """A started group whose machines join by themselves."""
         request = RegisterGroupRequest(provider_id=Provider.LOCAL, **given)
-        return self.write(groups.register, groups.prepare(self.user_id, request, self.context.engine.host))
+        return self.write(groups.register, groups.prepare(self.user_id, request, self.context.fleet.host))
 
     def machine(self, group_id: str) -> str:
         new = machines.NewMachine(str(uuid.uuid4()), group_id, str(uuid.uuid4()))
         self.write(machines.create, new)
         return new.id
 
-    def link(self, group_id: str, slots: int = 1) -> RunnerLink:
-        """A runner that is connected and ready."""
+    def link(self, group_id: str, slots: int = 0) -> RunnerLink:
+        """A runner that is connected."""
         link = RunnerLink(self.machine(group_id), group_id, "http://server", slots=slots)
         self.context.links[link.runner_id] = link
         return link
@@ -204,3 +204,12 @@ def close_rig(rig: Rig) -> None:
     rig.context.closing.set()
     rig.context.db.close()
     rig.runner.close()
+
+
+def reopen_rig(rig: Rig) -> Rig:
+    """The same data directory and time after a crash of the server: nothing that it only remembered is left."""
+    context = open_context(rig.context.config, rig.clock)
+    close_rig(rig)
+    runner = asyncio.Runner()
+    context.db.bind(runner.get_loop())
+    return Rig(context, rig.clock, runner, rig.user_id, rig.seq)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 
 import pytest
+from tests.unit.server.rig import OUTPUT, START, Rig, stored
 
 from inductiva.protocol.runner import (
     ComputationEnded,
@@ -24,8 +25,6 @@ from inductiva.protocol.tasks import OperationName, OperationStatus
 from inductiva.protocol.watch import LogStream
 from inductiva.server.services import attempts, views
 from inductiva.server.services.tasks import kill, output_path
-
-from .rig import OUTPUT, START, Rig, stored
 
 
 def _output(rig: Rig, task_id: str) -> zipfile.ZipFile:

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError, OperationalError
+from tests.unit.server.rig import Rig, insert_user
 
 from inductiva.server.db.changes import TaskChange
 from inductiva.server.db.engine import Transaction
 from inductiva.server.db.schema import users
-
-from .rig import Rig, insert_user
 
 
 def _count(rig: Rig) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.server.rig import START, Rig
 
 from inductiva.protocol.compute import MachineGroupStatus, Provider, RegisterGroupRequest
 from inductiva.protocol.runner import ComputationEnded, Finished, StopCause
@@ -14,8 +15,6 @@ from inductiva.server import problems
 from inductiva.server.domain.shapes import Host
 from inductiva.server.services import groups
 from inductiva.server.services.links import RunnerLink
-
-from .rig import START, Rig
 
 SMALL = Host("laptop", 2, 1, 8.0)
 LARGE = Host("workstation", 64, 32, 256.0)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.server.rig import INPUT, OUTPUT, insert_user, zipped
+from tests.unit.server.web import Web
+from urllib3.exceptions import ProtocolError
 
 from inductiva.server import problems
 from inductiva.server.routes.objects import byte_range
-
-from .rig import INPUT, OUTPUT, insert_user, zipped
-from .web import Web
 
 TASK = "a" * 25
 
@@ -173,7 +173,19 @@ def test_lists_are_newest_first_filtered_and_paged(web: Web) -> None:
     assert listed(f"task_id_filter={ids[1][:9]}") == [ids[1]]
     assert listed("sort=create_time:asc") == ids
     assert listed("project=unknown") == []
-    assert web("GET", "/tasks?per_page=1").json["total_size"] == 4
+    assert listed("active=true&project=p&project=r") == [ids[3], ids[2]]
+    assert listed("status=killed&status=pending-input&per_page=2&page=2") == [ids[1], ids[0]]
+    totals = {
+        "": 4,
+        "per_page=1": 4,
+        "status=killed": 1,
+        "active=true": 3,
+        "project=p": 2,
+        "project=p&status=killed": 1,
+    }
+    totals |= {"project=unknown": 0, "status=killed&active=true": 0, f"task_id_filter={ids[1]}": 1}
+    for query, total in totals.items():
+        assert web("GET", f"/tasks?{query}").json["total_size"] == total
     assert web("GET", "/tasks").json["tasks"][0]["metrics"] is not None
 
 
@@ -285,7 +297,7 @@ def test_an_upload_is_whole_or_not_there(web: Web) -> None:
         yield b"half"
         raise ConnectionError
 
-    with pytest.raises(ConnectionError):
+    with pytest.raises(ProtocolError):
         web.pool.request("PUT", url, body=broken())
     assert web("GET", "/storage/signed-urls?operation=download&paths=a.txt").status == 404
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.server.rig import START, Rig
 
 from inductiva.protocol.status import Actor, TaskEvent, TaskStatusCode
 from inductiva.server.db.engine import Transaction
 from inductiva.server.services.lifecycle import load, transition
-
-from .rig import START, Rig
 
 
 def _apply(rig: Rig, task_id: str, event: TaskEvent, actor: Actor, **given: Any) -> TaskStatusCode | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy
@@ -25,6 +27,24 @@ def test_a_new_database_has_the_schema_of_the_code(tmp_path: Path) -> None:
 
 def test_head_is_the_newest_migration() -> None:
     assert ScriptDirectory(str(FOLDER)).get_current_head() == HEAD
+
+
+def test_an_older_database_keeps_its_tasks_and_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    upgrade(path, "0001")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA foreign_keys=OFF")
+        names = "id, user_id, project_id, group_id, status, simulator, extra_params, stream_zip, storage_path, metrics"
+        rest = "resubmit_on_preemption, attempt, num_retries, report_seq, event_seq, created_at"
+        values = "?, 'u', 'p', 'g', ?, 's', '{}', 1, '', '{}', 0, 0, 0, 0, 0, 0"
+        statement = f"INSERT INTO tasks ({names}, {rest}) VALUES ({values})"
+        connection.executemany(statement, [("a", "failed"), ("b", "failed"), ("c", "success")])
+        connection.commit()
+    upgrade(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE tasks SET status = 'success' WHERE id = 'a'")
+        counts = connection.execute("SELECT status, tasks FROM task_counts ORDER BY status").fetchall()
+    assert counts == [("failed", 1), ("success", 2)]
 
 
 def test_upgrading_twice_changes_nothing(tmp_path: Path) -> None:

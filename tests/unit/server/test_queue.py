@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from tests.unit.server.rig import START, Rig
+
 from inductiva.protocol.compute import MachineGroupStatus
 from inductiva.protocol.status import TaskStatusCode
 from inductiva.server.services import groups
 from inductiva.server.services.queue import tasks_ahead
 from inductiva.server.services.tasks import kill
-
-from .rig import START, Rig
 
 
 def _ahead(rig: Rig, task_id: str) -> int:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from tests.unit.server.rig import HOST, OUTPUT, eventually
+from tests.unit.server.web import FakeRunner, Web
 from websockets.exceptions import ConnectionClosed
 
 from inductiva.protocol.runner import (
@@ -38,9 +40,6 @@ from inductiva.protocol.runner import (
 from inductiva.protocol.status import TaskEvent
 from inductiva.protocol.watch import LiveStatus, LogStream
 from inductiva.server.services.machines import Machine, by_token
-
-from .rig import HOST, OUTPUT, eventually
-from .web import FakeRunner, Web
 
 
 def _closed_with(runner: FakeRunner) -> int:

@@ -9,11 +9,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.server.rig import START, Clock
 
 from inductiva.server import problems
 from inductiva.server.objects.signing import Grant, Signer, secret_key
-
-from .rig import START, Clock
 
 GRANT = Grant("user", "PUT", "task/output.zip", int(START) + 60, "task", 3)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from tests.unit.server.rig import Rig, insert_user
 
 from inductiva.protocol.runner import StopCause
 from inductiva.protocol.status import TaskStatusCode
@@ -14,8 +15,6 @@ from inductiva.protocol.tasks import TaskRequest
 from inductiva.server import problems
 from inductiva.server.db.schema import projects, tasks
 from inductiva.server.services import groups, submission
-
-from .rig import Rig, insert_user
 
 
 def _count(rig: Rig) -> int:

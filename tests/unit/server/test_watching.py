@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
 
 import pytest
+from tests.unit.server.rig import Rig
 
-from inductiva.protocol.runner import ComputationStarted, Finished
+from inductiva.protocol.runner import ComputationStarted, Finished, Report, ReportBody
 from inductiva.protocol.status import TaskEvent, TaskStatusCode
 from inductiva.protocol.watch import End, LogStream, LogText, QueuePosition, StatusChange, WatchMessage
+from inductiva.server.db.engine import Transaction
 from inductiva.server.services import attempts, watching
+from inductiva.server.services.queue import ClaimRequest, claim
 from inductiva.server.services.tasks import kill
-
-from .rig import Rig
 
 OUT, ERR = LogStream.STDOUT, LogStream.STDERR
 
@@ -43,6 +44,38 @@ def _finished(rig: Rig, log: bytes) -> str:
     return task_id
 
 
+class Viewer:
+    """Watches in the background; `until` waits for what it has seen."""
+
+    def __init__(self, rig: Rig, task_id: str) -> None:
+        self.seen: list[WatchMessage] = []
+        self._news = asyncio.Event()
+        self._task = asyncio.create_task(self._watch(rig, _watcher(task_id)))
+
+    async def _watch(self, rig: Rig, watcher: watching.Watcher) -> None:
+        async for message in watching.watch(rig.context, watcher):
+            self.seen.append(message)
+            self._news.set()
+
+    async def until(self, look: Callable[[list[WatchMessage]], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not look(self.seen):
+                self._news.clear()
+                await self._news.wait()
+
+    async def everything(self) -> list[WatchMessage]:
+        await asyncio.wait_for(self._task, 20)
+        return self.seen
+
+
+def _claim(tx: Transaction, wanted: tuple[str, str]) -> object:
+    return claim(tx, ClaimRequest(wanted[0], [wanted[1]], 30.0))
+
+
+def _report(rig: Rig, task_id: str, seq: int, body: ReportBody, attempt: int = 1) -> Report:
+    return Report(task_id, attempt, seq, rig.clock.now, body)
+
+
 def test_a_finished_task_is_told_with_its_log_and_ends(rig: Rig) -> None:
     messages = _all(rig, _watcher(_finished(rig, b"one\ntwo\n")))
     assert isinstance(messages[0], StatusChange)
@@ -69,23 +102,20 @@ def test_what_happens_is_told_as_it_happens(rig: Rig) -> None:
     task_id = rig.queued(group)
 
     async def live() -> list[WatchMessage]:
-        seen: list[WatchMessage] = []
-        watching_task = asyncio.create_task(_into(seen, rig, _watcher(task_id)))
-        await _until(lambda: len(seen) > 0)
+        viewer = Viewer(rig, task_id)
+        await viewer.until(lambda seen: len(seen) > 0)
         await rig.context.db.write(kill, first)
-        await _until(lambda: QueuePosition(0) in seen)
+        await viewer.until(lambda seen: QueuePosition(0) in seen)
         await rig.context.db.write(_claim, (group, machine))
         await attempts.accept(rig.context, machine, [_report(rig, task_id, 1, ComputationStarted())])
-        for offset, part in enumerate(("gr", b"\xc3", b"\xbc", "n")):
-            data = part.encode() if isinstance(part, str) else part
-            rig.context.logs.append(task_id, 1, OUT, [0, 2, 3, 4][offset], data)
+        for offset, data in ((0, b"gr"), (2, b"\xc3"), (3, b"\xbc"), (4, b"n")):
+            rig.context.logs.append(task_id, 1, OUT, offset, data)
             rig.context.hub.publish(task_id)
             await asyncio.sleep(0)
         rig.context.logs.append(task_id, 1, ERR, 0, b"last words")
         failed = Finished(TaskEvent.FAILED, exit_code=3, detail="it failed")
         await attempts.accept(rig.context, machine, [_report(rig, task_id, 2, failed)])
-        await asyncio.wait_for(watching_task, 20)
-        return seen
+        return await viewer.everything()
 
     messages = rig.run(live())
     statuses = [message.status for message in messages if isinstance(message, StatusChange)]
@@ -112,17 +142,15 @@ def test_a_second_attempt_begins_the_log_anew(rig: Rig) -> None:
     rig.context.logs.append(task_id, 1, OUT, 0, b"first attempt")
 
     async def live() -> list[WatchMessage]:
-        seen: list[WatchMessage] = []
-        watching_task = asyncio.create_task(_into(seen, rig, _watcher(task_id)))
-        await _until(lambda: _text(seen) == "first attempt")
+        viewer = Viewer(rig, task_id)
+        await viewer.until(lambda seen: _text(seen) == "first attempt")
         rig.clock.now += 31
         await rig.context.sweeper.sweep()
         await rig.context.db.write(_claim, (group, second))
         rig.context.logs.append(task_id, 2, OUT, 0, b"second")
         failed = Finished(TaskEvent.FAILED, exit_code=1)
         await attempts.accept(rig.context, second, [_report(rig, task_id, 1, failed, attempt=2)])
-        await asyncio.wait_for(watching_task, 20)
-        return seen
+        return await viewer.everything()
 
     messages = rig.run(live())
     logs = [(message.offset, message.text) for message in messages if isinstance(message, LogText)]
@@ -133,13 +161,11 @@ def test_a_server_that_closes_ends_the_stream_without_an_end(rig: Rig) -> None:
     task_id = rig.submit(rig.group())
 
     async def close() -> list[WatchMessage]:
-        seen: list[WatchMessage] = []
-        watching_task = asyncio.create_task(_into(seen, rig, _watcher(task_id)))
-        await _until(lambda: len(seen) > 0)
+        viewer = Viewer(rig, task_id)
+        await viewer.until(lambda seen: len(seen) > 0)
         rig.context.closing.set()
         rig.context.hub.publish_all()
-        await asyncio.wait_for(watching_task, 20)
-        return seen
+        return await viewer.everything()
 
     assert [type(message) for message in rig.run(close())] == [StatusChange]
 
@@ -153,30 +179,3 @@ def test_a_silent_task_is_pinged(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> N
         return [type(await anext(stream)).__name__ for _ in range(3)]
 
     assert rig.run(two()) == ["StatusChange", "Ping", "Ping"]
-
-
-# Helpers
-
-
-async def _into(seen: list[WatchMessage], rig: Rig, watcher: watching.Watcher) -> None:
-    seen.extend([])
-    async for message in watching.watch(rig.context, watcher):
-        _note(seen, message)
-
-
-async def _until(look: Any) -> None:
-    async with asyncio.timeout(20):
-        while not look():
-            await asyncio.sleep(0.001)
-
-
-def _claim(tx: Any, wanted: tuple[str, str]) -> object:
-    from inductiva.server.services.queue import ClaimRequest, claim
-
-    return claim(tx, ClaimRequest(wanted[0], [wanted[1]], 30.0))
-
-
-def _report(rig: Rig, task_id: str, seq: int, body: Any, attempt: int = 1) -> Any:
-    from inductiva.protocol.runner import Report
-
-    return Report(task_id, attempt, seq, rig.clock.now, body)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 import urllib3
 import uvicorn
+from tests.unit.server.rig import HOST, INPUT, OUTPUT, eventually
 from websockets.sync.client import ClientConnection, connect
 
 from inductiva.protocol.compute import Provider, RegisterGroupRequest
@@ -43,8 +44,6 @@ from inductiva.server.app import create_app
 from inductiva.server.config import Config
 from inductiva.server.context import Context, open_context
 from inductiva.server.services import accounts, groups, machines
-
-from .rig import HOST, INPUT, OUTPUT, eventually
 
 M = TypeVar("M")
 _TO_RUNNER: msgspec.msgpack.Decoder[ToRunner] = msgspec.msgpack.Decoder(ToRunner)
@@ -85,7 +84,7 @@ class Web:
 
     def group(self) -> str:
         request = RegisterGroupRequest(provider_id=Provider.LOCAL)
-        prepared = groups.prepare(self.account_id(), request, self.context.engine.host)
+        prepared = groups.prepare(self.account_id(), request, self.context.fleet.host)
         return self.context.db.run(groups.register, prepared)
 
     def submit(self, group_id: str, **given: Any) -> str:
@@ -140,7 +139,8 @@ class FakeRunner:
     def connect(self, *held: AttemptRef, token: str | None = None) -> Welcome:
         self.open(token)
         self.send(Hello(self.runner_id, PROTOCOL, HOST, list(held)))
-        return self.expect(Welcome)
+        welcome: Welcome = self.expect(Welcome)
+        return welcome
 
     def open(self, token: str | None = None) -> None:
         url = self.web.url.replace("http", "ws", 1) + "/task-runner/connect"
@@ -177,7 +177,8 @@ class FakeRunner:
     def take(self) -> Work:
         self.seq = 0
         self.send(Ready(1))
-        return self.expect(Assign).work
+        assign: Assign = self.expect(Assign)
+        return assign.work
 
     def take_after(self, task_id: str) -> Work:
         """The work of a task that was just queued."""
@@ -221,6 +222,5 @@ def serve_rig(directory: Path, **given: Any) -> Iterator[Web]:
         yield Web(context, f"http://127.0.0.1:{port}", config.layout.api_key.read_text())
     finally:
         server.should_exit = True
-        server.force_exit = True
         thread.join()
         context.db.close()

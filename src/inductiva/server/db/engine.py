@@ -36,6 +36,7 @@ _PRAGMAS = (
     "PRAGMA busy_timeout=10000",
     "PRAGMA cache_size=-16000",
     "PRAGMA temp_store=MEMORY",
+    "PRAGMA wal_autocheckpoint=4000",  # pages; fewer, larger checkpoints: each makes one commit wait
 )
 
 

@@ -177,11 +177,21 @@ tasks = Table(
     UniqueConstraint("user_id", "idempotency_key"),
     Index(None, "user_id", "seq"),
     Index(None, "user_id", "status", "seq"),
-    Index(None, "project_id", "seq"),
+    Index(None, "user_id", "project_id", "seq"),
     Index(None, "group_id", "status", "queue_seq"),
-    Index("ix_tasks_queue_seq", "queue_seq"),
+    Index("ix_tasks_queue_seq", "queue_seq", sqlite_where=text("queue_seq IS NOT NULL")),
     Index("ix_tasks_lease", "lease_until", sqlite_where=text("lease_until IS NOT NULL")),
     Index("ix_tasks_runner", "runner_id", sqlite_where=text("lease_until IS NOT NULL")),
+)
+
+task_counts = Table(  # kept by triggers on `tasks` (migration 0002)
+    "task_counts",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("project_id", Text, primary_key=True),
+    Column("status", Text, primary_key=True),
+    _required("tasks", Integer),
+    sqlite_with_rowid=False,
 )
 
 task_metadata = Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import delete, get, post
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, JSONBody
 from sqlalchemy import Connection, select
 
 from inductiva.protocol.compute import MachineGroup, MachinePrice, RegisterGroupRequest
@@ -36,9 +36,9 @@ def _view(ctx: Ctx, row: groups.GroupRow) -> MachineGroup:
 
 
 @post("/compute/group", status_code=201, tags=["compute"])
-async def register(ctx: Ctx, account: Caller, data: RegisterGroupRequest) -> MachineGroup:
+async def register(ctx: Ctx, account: Caller, data: JSONBody[RegisterGroupRequest]) -> MachineGroup:
     """Registers a machine group. A `LOCAL` one is started at once: its machines join by themselves."""
-    group_id = await ctx.db.write(groups.register, groups.prepare(account.id, data, ctx.engine.host))
+    group_id = await ctx.db.write(groups.register, groups.prepare(account.id, data, ctx.fleet.host))
     ctx.sweeper.wake()
     return _view(ctx, ctx.db.peek(lambda connection: groups.find(connection, account.id, group_id)))
 

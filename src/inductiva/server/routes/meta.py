@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from litestar import get
+from litestar import Request, get
 from litestar.params import FromQuery
 
 import inductiva
@@ -19,6 +20,12 @@ MINIMUM_CLIENT = "0.18.0"
 async def healthz(ctx: Ctx) -> dict[str, str | int]:
     """Whether the server answers. Needs no key."""
     return {"status": "ok", "version": inductiva.__version__, "runners": len(ctx.links)}
+
+
+@get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """The OpenAPI document of this server. Needs no key."""
+    return request.app.openapi_schema.to_schema()
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -39,4 +46,4 @@ async def version_check(client_version: FromQuery[str]) -> VersionComparison:
     return VersionComparison(True, client_version, inductiva.__version__, MINIMUM_CLIENT)
 
 
-HANDLERS = [healthz, version_check]
+HANDLERS = [healthz, openapi, version_check]

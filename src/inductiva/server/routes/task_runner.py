@@ -19,8 +19,10 @@ from inductiva.server.services.sessions import Session, decode
 logger = logging.getLogger(__name__)
 
 Socket = WebSocket[Any, Any, Any]
+CLOSE_NORMAL = 1000
 CLOSE_PROTOCOL = 4400
 CLOSE_RESTART = 1012
+LAST_WORDS_SECONDS = 2.0
 
 
 @websocket("/task-runner/connect")
@@ -44,6 +46,8 @@ async def connect(socket: Socket, ctx: Ctx) -> None:
         pass
     finally:
         await session.close()
+        link.close(CLOSE_NORMAL)
+        await asyncio.wait([sending], timeout=LAST_WORDS_SECONDS)
         sending.cancel()
 
 
@@ -59,10 +63,10 @@ async def _receive_all(socket: Socket, session: Session) -> None:
 async def _send_all(socket: Socket, link: RunnerLink) -> None:
     while True:
         item = await link.outbox.get()
-        if isinstance(item, int):
-            await socket.close(item)
-            return
         try:
+            if isinstance(item, int):
+                await socket.close(item)
+                return
             await socket.send_bytes(item)
         except (WebSocketDisconnect, RuntimeError, OSError):  # the receiving side sees the same end
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import get, patch, post, put
-from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from inductiva.protocol.status import STATUSES, TaskStatusCode
 from inductiva.protocol.tasks import (
@@ -22,6 +22,7 @@ from inductiva.server.services.lifecycle import TaskRow
 
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
 MAX_PER_PAGE = 500
+Metadata = dict[str, str]
 
 
 def find(ctx: Ctx, account: Caller, task_id: str) -> TaskRow:
@@ -30,7 +31,7 @@ def find(ctx: Ctx, account: Caller, task_id: str) -> TaskRow:
 
 @post("/tasks/submit", status_code=202, tags=["tasks"])
 async def submit(
-    ctx: Ctx, account: Caller, data: TaskRequest, idempotency_key: IdempotencyKey = None
+    ctx: Ctx, account: Caller, data: JSONBody[TaskRequest], idempotency_key: IdempotencyKey = None
 ) -> TaskSubmittedInfo:
     """Creates a task that waits for its input. With an Idempotency-Key, sending it again makes no second task."""
     prepared = submission.prepare(account.id, data, idempotency_key)
@@ -112,14 +113,18 @@ async def get_metadata(ctx: Ctx, account: Caller, task_id: FromPath[str]) -> dic
 
 
 @put("/tasks/{task_id:str}/metadata", tags=["tasks"])
-async def put_metadata(ctx: Ctx, account: Caller, task_id: FromPath[str], data: dict[str, str]) -> dict[str, str]:
+async def put_metadata(
+    ctx: Ctx, account: Caller, task_id: FromPath[str], data: JSONBody[dict[str, str]]
+) -> dict[str, str]:
     """Replaces a task's metadata by this map."""
     find(ctx, account, task_id)
     return await ctx.db.write(tasks.set_metadata, tasks.MetadataChange(task_id, data, replace=True))
 
 
 @patch("/tasks/{task_id:str}/metadata", tags=["tasks"])
-async def patch_metadata(ctx: Ctx, account: Caller, task_id: FromPath[str], data: dict[str, str | None]) -> dict[str, str]:
+async def patch_metadata(
+    ctx: Ctx, account: Caller, task_id: FromPath[str], data: JSONBody[dict[str, str | None]]
+) -> dict[str, str]:
     """Changes the keys that are given; null removes one."""
     find(ctx, account, task_id)
     return await ctx.db.write(tasks.set_metadata, tasks.MetadataChange(task_id, data, replace=False))

@@ -18,7 +18,8 @@ from inductiva.server.services import live, watching
 NDJSON = "application/x-ndjson"
 MAX_LINES = 100_000
 Lines = Annotated[int, QueryParameter(ge=0, le=MAX_LINES)]
-Offset = Annotated[int, QueryParameter(ge=0)]
+Tail = Annotated[int | None, QueryParameter(ge=0, le=MAX_LINES)]
+Offset = Annotated[int | None, QueryParameter(ge=0)]
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -43,9 +44,9 @@ async def watch(
     account: Caller,
     task_id: FromPath[str],
     logs: FromQuery[bool] = True,
-    tail: Lines | None = None,
-    stdout_offset: Offset | None = None,
-    stderr_offset: Offset | None = None,
+    tail: Tail = None,
+    stdout_offset: Offset = None,
+    stderr_offset: Offset = None,
 ) -> Stream:
     """What happens to a task, one JSON object a line, as it happens. Give the offsets seen to go on after a break."""
     find(ctx, account, task_id)

@@ -49,7 +49,7 @@ class Dispatcher:
         free = [link for link in context.links.values() if link.group_id == group_id and link.slots > 0]
         slots = [link.runner_id for link in free for _ in range(link.slots) if not link.retiring]
         if not slots:
-            context.engine.grow(group_id)
+            context.fleet.grow(group_id)
             return 0
         claimed = await context.db.write(claim, ClaimRequest(group_id, slots, context.config.lease_seconds))
         for task in claimed:

@@ -185,7 +185,7 @@ async def start(context: Context, group: GroupRow) -> None:
         raise problems.Conflict(f"the machine group {group['name']} is {group['status']}; create another one")
     await context.db.write(set_status, StatusChange(group["id"], MachineGroupStatus.STARTING))
     try:
-        await context.engine.start(group)
+        await context.fleet.start(group)
     except problems.Problem:
         await context.db.write(set_status, StatusChange(group["id"], MachineGroupStatus.START_FAILED))
         raise

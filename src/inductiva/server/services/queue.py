@@ -51,7 +51,9 @@ def claim(tx: Transaction, request: ClaimRequest) -> list[TaskRow]:
 
 def next_place(tx: Transaction) -> int:
     """The number of the next task that enters a queue."""
-    return (tx.conn.execute(select(func.max(tasks.c.queue_seq))).scalar() or 0) + 1
+    return (
+        tx.conn.execute(select(func.max(tasks.c.queue_seq)).where(tasks.c.queue_seq.is_not(None))).scalar() or 0
+    ) + 1
 
 
 def tasks_ahead(connection: Connection, group_id: str, queue_seq: int) -> int:

@@ -146,7 +146,7 @@ async def _force(context: Context, group_id: str) -> None:
     held = await context.db.read(lambda connection: _held(connection, group_id))
     left = await context.db.write(groups.end_if_empty, group_id)
     for machine_id in left:
-        context.engine.kill(machine_id)
+        context.fleet.kill(machine_id)
     for task in held:
         await attempts.expire(context, task, "The machine group was terminated and its machine did not stop.", True)
     for machine_id in left:
