@@ -58,6 +58,9 @@ class Rules(RuleBasedStateMachine):
 
     @rule(target=tasks, resubmit=st.booleans())
     def submit(self, resubmit: bool) -> str:
+        return self._submitted(resubmit)
+
+    def _submitted(self, resubmit: bool) -> str:
         key = str(uuid.uuid4())
         task = self.rig.submit(self.group, key, resubmit_on_preemption=resubmit)
         assert self.rig.submit(self.group, key, resubmit_on_preemption=resubmit) == task, "sent twice, made once"
@@ -73,8 +76,8 @@ class Rules(RuleBasedStateMachine):
     @rule(target=held, runner=st.sampled_from([0, 1]), lost=st.booleans())
     def run_one_that_may_lose_its_machine(self, runner: int, lost: bool) -> Any:
         """A task that is requeued and taken again by the same machine: its first attempt may still want to talk."""
-        task = self.submit(True)
-        self.upload(task)
+        task = self._submitted(True)
+        self.rig.upload(task)
         places = self._claimed(task, runner)
         if lost:
             self.rig.clock.now += LEASE_SECONDS + 1
