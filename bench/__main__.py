@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bench import archives, startup, tasks
+from bench import archives, startup, tasks, transfers
 from bench.measure import Result
 
 BENCHMARKS: dict[str, Callable[[], Iterable[Result]]] = {
     "startup": startup.run,
     "archives": archives.run,
+    "transfers": transfers.run,
     "tasks": tasks.run,
 }
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import socket
-import sys
 import tempfile
 import threading
 import time
@@ -17,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench.measure import Result, median, percentile
-from bench.server import Server
+from bench.server import Server, quiet
 
 IMAGE = "docker://inductiva/kutu:base-image_v0.1.1"
 LATENCY_RUNS = 40
@@ -46,24 +43,6 @@ def run() -> Iterator[Result]:
         yield Result(
             "processes end to end, 2 machines", ours, "1/s", peer, True, peer, "1/s HyperQueue (not durable, no files)"
         )
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Nothing that is measured talks into the table, not even what native code prints."""
-    sys.stdout.flush()
-    kept = [os.dup(1), os.dup(2)]
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        sys.stdout.flush()
-        for number, copy in enumerate(kept, 1):
-            os.dup2(copy, number)
-            os.close(copy)
-        os.close(nowhere)
 
 
 def latency(group: Any) -> Iterator[Result]:
