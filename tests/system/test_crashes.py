@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from tests.system.harness import Platform, eventually
 
@@ -174,3 +176,34 @@ def test_many_crashes_at_random_moments_lose_and_repeat_nothing(fresh: Platform)
         assert told["num_retries"] == 0
     checked = fresh.fsck()
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_server_that_was_stopped_for_longer_than_a_lease_declares_nothing_dead(fresh: Platform) -> None:
+    """As when a laptop sleeps: what the runner said meanwhile is unread, not unsaid."""
+    group = fresh.group()
+    task = fresh.submit(group, ["bash run.sh"], {"run.sh": COUNT.format(n=200, code=0)})
+    begun(fresh, task)
+    server = fresh.server_process()
+    assert server is not None
+    server.suspend()
+    stopped = time.monotonic()
+    eventually(lambda: time.monotonic() > stopped + 5, "more than a lease passes")
+    server.resume()
+    told = fresh.wait(task, S.SUCCESS)
+    assert told["num_retries"] == 0
+    assert counted(fresh.output(task)) == lines(200)
+
+
+def test_a_runner_that_was_stopped_for_longer_than_a_lease_is_fenced_when_it_wakes(fresh: Platform) -> None:
+    group = fresh.group()
+    task = fresh.submit(group, ["bash run.sh"], {"run.sh": COUNT.format(n=30, code=0)}, resubmit_on_preemption=True)
+    begun(fresh, task)
+    runner = fresh.runner_processes()[0]
+    runner.suspend()
+    fresh.wait(task, S.SUBMITTED, seconds=30)
+    runner.resume()
+    told = fresh.wait(task, S.SUCCESS)
+    assert told["num_retries"] == 1
+    output = fresh.output(task)
+    assert counted(output) == lines(30)
+    assert output["pids.txt"].count(b"pid-") == 1, "nothing of the first attempt is in the output"

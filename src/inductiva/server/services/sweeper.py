@@ -21,6 +21,10 @@ from inductiva.server.services.lifecycle import TaskRow, load
 logger = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 3600.0
+MARGIN_SECONDS = 0.5
+"""How long after its end a lease counts as run out; longer than `LATE_SECONDS`, so that whoever was away notices."""
+LATE_SECONDS = 0.25
+"""Waking up this much later than planned means that this process could not look."""
 SHUTDOWN_SECONDS = 60.0
 """How long machines of a terminated group may take to stop their tasks, store outputs and leave."""
 TTL_MARGIN_SECONDS = 120.0
@@ -35,6 +39,7 @@ class Sweeper:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._woken = asyncio.Event()
+        self._away_until = 0.0
 
     def wake(self) -> None:
         self._woken.set()
@@ -44,24 +49,34 @@ class Sweeper:
             self._woken.clear()
             due = await self.sweep()
             delay = min(max(due - self._context.clock(), 0.05), LONGEST_SLEEP)
+            expected = self._context.clock() + delay
             try:
                 await asyncio.wait_for(self._woken.wait(), delay)
+                await asyncio.sleep(0.05)  # many things that happen together are looked at once
             except TimeoutError:
-                continue
-            await asyncio.sleep(0.05)  # many things that happen together are looked at once
+                pass
+            if self._context.clock() > expected + LATE_SECONDS:
+                self._was_away()
+
+    def _was_away(self) -> None:
+        """The computer slept, this process was stopped, or the clock was set. What runners said meanwhile is unread,
+        so nobody can be declared lost before they had a whole lease to be heard again."""
+        self._away_until = self._context.clock()
+        logger.warning("this process was away; leases count anew")
 
     async def sweep(self) -> float:
         """Does what is due now; returns when the next thing is (seconds since the epoch, or infinity)."""
-        return min([await duty(self._context) for duty in DUTIES])
+        due = await expire_leases(self._context, max(self._context.started_at, self._away_until))
+        return min([due, *[await duty(self._context) for duty in DUTIES]])
 
 
-async def expire_leases(context: Context) -> float:
-    """Ends attempts whose lease has run out; not before one lease after the server's start."""
-    first = context.started_at + context.config.lease_seconds
+async def expire_leases(context: Context, looking_since: float) -> float:
+    """Ends attempts whose lease has run out; not before one lease after the server began to look."""
+    first = looking_since + context.config.lease_seconds
     now = context.clock()
     if now < first:
         return first
-    for task in await context.db.read(lambda connection: lost_tasks(connection, now)):
+    for task in await context.db.read(lambda connection: lost_tasks(connection, now - MARGIN_SECONDS)):
         machine = task["runner_id"]
         detail = f"The machine {machine} has not been heard of for {context.config.lease_seconds:.0f} s."
         after = await attempts.expire(context, task, detail)
@@ -69,7 +84,7 @@ async def expire_leases(context: Context) -> float:
     earliest = await context.db.read(
         lambda connection: connection.execute(select(func.min(tasks.c.lease_until))).scalar()
     )
-    return float(earliest) if earliest is not None else float("inf")
+    return float(earliest) + MARGIN_SECONDS if earliest is not None else float("inf")
 
 
 def lost_tasks(connection: Connection, now: float) -> list[TaskRow]:
@@ -189,7 +204,6 @@ def _mark_overdue(tx: Transaction, task_id: str) -> bool:
 
 
 DUTIES: tuple[Callable[[Context], Coroutine[Any, Any, float]], ...] = (
-    expire_leases,
     end_groups,
     force_shutdowns,
     stop_overdue,
