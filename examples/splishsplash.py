@@ -1,5 +1,7 @@
 """Run a dam break with SPlisHSPlasH: get the input, run it on a machine, follow it, take the results home."""
 
+import sys
+
 import inductiva
 
 machine_group = inductiva.resources.MachineGroup("c2-standard-4")
@@ -16,10 +18,17 @@ task.set_metadata({"particle_radius": "0.025"})
 
 task.wait()
 outputs = task.download_outputs()
-task.print_summary()
-
 machine_group.terminate()
 
-print(f"Particles of every frame: {outputs}/vtk (open them with ParaView)")
-print(f"From another script: inductiva.tasks.Task({task.id!r})")
-print(f"From a terminal:     inductiva logs {task.id}")
+task.print_summary()
+if outputs is None or task.is_failed():
+    sys.exit(f"The simulation did not succeed; what it printed: inductiva logs {task.id}")
+
+print(f"Output files in {outputs}:")
+for path in sorted(outputs.iterdir()):
+    count = sum(file.is_file() for file in path.rglob("*")) if path.is_dir() else 0
+    print(f"\t{path.name}/ ({count} files)" if path.is_dir() else f"\t{path.name}")
+
+print(f"\nThe particles of every frame are in {outputs}/vtk; ParaView opens them.")
+print(f"In another script:  task = inductiva.tasks.Task({task.id!r})")
+print(f"In a terminal:      inductiva tasks info {task.id}")

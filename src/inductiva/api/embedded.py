@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from inductiva import __version__
 from inductiva.api import transport
 from inductiva.api.errors import ServerUnreachable
 from inductiva.protocol.embedded import DATA_DIR_VARIABLE, Layout, ServerInfo, data_dir
@@ -43,6 +44,10 @@ class EmbeddedStatus:
     @property
     def running(self) -> bool:
         return self.info is not None
+
+
+class _Count(msgspec.Struct):
+    total_size: int
 
 
 def layout() -> Layout:
@@ -95,9 +100,36 @@ def status() -> EmbeddedStatus:
 
 
 def ensure() -> ServerInfo:
-    """The user's running server, started when necessary. Raises ServerUnreachable when it does not come up."""
+    """The user's running server, started when necessary. Raises ServerUnreachable when it does not come up.
+
+    One of an older version of this package, which an upgrade left behind, is replaced when no task needs it.
+    """
     files = layout()
-    return find(files) or _start(files)
+    info = find(files)
+    if info is not None and _older(info.version, __version__) and not _in_use(info, files):
+        with suppress(TimeoutError):  # then it is just ending, which the start waits for
+            stop()
+        info = None
+    return info or _start(files)
+
+
+def _older(version: str, than: str) -> bool:
+    """Whether `version` comes before `than`; texts that are no versions come before nothing."""
+    try:
+        first, second = (tuple(map(int, text.split("."))) for text in (version, than))
+    except ValueError:
+        return False
+    return first < second
+
+
+def _in_use(info: ServerInfo, files: Layout) -> bool:
+    """Whether a task has not ended, or that cannot be found out."""
+    try:
+        headers = {"X-API-Key": files.api_key.read_text("utf-8").strip()}
+        answer = transport.send_once(transport.Call("GET", f"{info.url}/tasks?active=true&per_page=1", headers))
+        return msgspec.json.decode(answer.data, type=_Count).total_size > 0
+    except (OSError, ServerUnreachable, msgspec.MsgspecError):
+        return True
 
 
 start = ensure
@@ -130,7 +162,13 @@ def _until(condition: Callable[[], bool], seconds: float) -> bool:
 @contextmanager
 def _only_starter(files: Layout, seconds: float) -> Iterator[None]:
     """Hold `start.lock`, so that of several scripts that find no server one starts it and the others find it."""
-    files.server.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        files.server.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ServerUnreachable(
+            f"Your own server cannot keep its data in {files.root}: {error.strerror}. "
+            f"Set {DATA_DIR_VARIABLE} to a directory that you can write to."
+        ) from error
     with files.start_lock.open("a") as lock:
 
         def taken() -> bool:

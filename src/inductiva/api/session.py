@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -63,13 +63,23 @@ def connect() -> Session:
     """The server for the next call; the embedded one is started when necessary."""
     url = inductiva.api_url
     if url:
-        return Session(url.rstrip("/"), keys.explicit_key(), embedded=False)
+        return Session(_checked_url(url), keys.explicit_key(), embedded=False)
     with _lock:
         info = _found.get(_place())
         if info is None:
             info = _found[_place()] = embedded.ensure()
     # A key that the user keeps for another server would only be refused here.
     return Session(info.url, keys.embedded_key(), embedded=True)
+
+
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url.strip())
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise errors.ServerUnreachable(
+            f"INDUCTIVA_API_URL is {url!r}, which is no address of a server: it must look like http://host:port. "
+            "Unset it to use your own server on this machine."
+        )
+    return url.strip().rstrip("/")
 
 
 def reconnect(session: Session) -> Session:
@@ -102,12 +112,10 @@ def _checked(call: Call, answer: Answer, key: keys.Key) -> Answer:
     if answer.status < 300:
         return answer
     hint = ""
-    if answer.status == 401:
-        hint = (
-            f"(The key came from {key.source}.)"
-            if key.value
-            else "(No API key is set: run 'inductiva auth login', or set INDUCTIVA_API_KEY.)"
-        )
+    if answer.status == 401 and key.value:
+        hint = f"(The key came from {key.source}.)"
+    elif answer.status == 401 and keys.KEY_VARIABLE.encode() not in answer.body:
+        hint = "(No API key is set: run 'inductiva auth login', or set INDUCTIVA_API_KEY.)"
     elif answer.status < 400:
         hint = f"It points to {answer.headers.get('Location')}; set INDUCTIVA_API_URL accordingly."
     raise errors.from_answer(str(call), answer.status, answer.reason, answer.body, answer.headers, hint)
@@ -189,5 +197,7 @@ def following(path: str, query: Query | None, silence_seconds: float) -> Iterato
 
 
 def segment(text: str) -> str:
-    """`text` as one segment of a path."""
+    """`text` as one segment of a path. Raises ValueError for what would be another path, such as an empty text."""
+    if not text.strip() or text in {".", ".."}:
+        raise ValueError(f"{text!r} is no id and no name")
     return quote(text, safe="")

@@ -60,11 +60,17 @@ def _tell_click(error: click.ClickException) -> int:
 def _tell(error: BaseException) -> int:
     from inductiva.api.errors import ServerUnreachable
 
-    text = str(error) or type(error).__name__
-    _print(text)
+    _print(_sentence(error))
     if isinstance(error, ServerUnreachable):
         return UNREACHABLE
     return FAILED
+
+
+def _sentence(error: BaseException) -> str:
+    """`[Errno 13] Permission denied: 'x'` as people say it; other errors say it themselves."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror[:1].lower()}{error.strerror[1:]}"
+    return str(error) or type(error).__name__
 
 
 def _print(text: str) -> None:

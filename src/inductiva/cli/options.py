@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from inductiva.cli.errors import Refused
+
 WATCH_SECONDS = 2.0
 
 
@@ -49,6 +51,29 @@ def _is_number(words: Sequence[str]) -> bool:
         return bool(words) and float(words[0]) == float(words[0])
     except ValueError:
         return False
+
+
+class TaskId(click.ParamType[str]):
+    """The id of a task. What cannot be one is refused before anything is asked or done."""
+
+    name = "id"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from inductiva.protocol.ids import TASK_ID_LENGTH, is_task_id
+
+        text = value.strip()
+        if not is_task_id(text):
+            raise Refused(
+                f"{value!r} is no task id: ids have {TASK_ID_LENGTH} characters a-z and 0-9; "
+                "'inductiva tasks list' shows yours"
+            )
+        return text
+
+
+class Number(click.IntRange):
+    """A whole number, called so in messages."""
+
+    name = "whole number"
 
 
 class Many(click.Option):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from inductiva.protocol.status import STATUSES
 from inductiva.protocol.tasks import Task
+from inductiva.tasks.names import simulator_shown
 from inductiva.utils import tables
 from inductiva.utils.format_utils import (
     MISSING,
@@ -62,7 +63,7 @@ def render(tasks: Sequence[Task]) -> str:
     rows = [
         [
             task.task_id,
-            task.simulator,
+            simulator_shown(task.simulator, task.container_image),
             status(task, colour),
             datetime_formatter(task.input_submit_time or task.create_time),
             datetime_formatter(task.start_time),
@@ -71,5 +72,5 @@ def render(tasks: Sequence[Task]) -> str:
         ]
         for task in tasks
     ]
-    table = tables.render(HEADERS, rows, colour=colour)
+    table = tables.render_for_terminal(HEADERS, rows)
     return f"{table}\n Times are {local_zone()}. More of one task: inductiva tasks info ID\n"

@@ -76,6 +76,8 @@ class TaskSubmittedInfo(msgspec.Struct):
     storage_region: str | None = None
     time_to_live_seconds: float | None = None
     orchestration_fee: OrchestrationFee | None = None
+    input_upload_url: str | None = None
+    """Where to PUT the input archive. Only this server tells; without it, ask `GET /storage/signed-urls`."""
 
 
 class TaskStatus(msgspec.Struct):

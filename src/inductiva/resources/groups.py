@@ -220,7 +220,8 @@ class Group:
             logs.teller(verbose)("Waiting for the account's quotas to leave room for the group...")
             time.sleep(QUOTA_POLL_SECONDS)
         tell = logs.teller(verbose)
-        tell(f"Starting {self!r}. Machines of a cloud may take a few minutes.")
+        # What costs nothing runs on this computer, where nobody has to be told to be patient.
+        tell(f"Starting {self!r}.{' This may take a few minutes.' if self.cost_per_hour.max else ''}")
         begun = time.monotonic()
         compute.start(self.id)
         self.started, self.status = True, MachineGroupStatus.STARTED
@@ -248,7 +249,13 @@ class Group:
     def _tell_quotas(self, header: str) -> None:
         if self.provider is Provider.LOCAL or not any(self.quota_usage.values()):
             return
-        logs.teller()(self.quota_usage_table_str(header))
+        try:
+            quotas = users.quotas()
+        except ApiException as error:
+            logs.warn(f"The account's quotas could not be read: {error}")
+            return
+        if any(quota.max_allowed is not None for name, quota in quotas.items() if name in self.quota_usage):
+            logs.teller()(text.quota_table(self.quota_usage, quotas, header))
 
     def quota_usage_table_str(self, header: str) -> str:
         """The account's quotas and the group's share of them, as a table."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import sqlite3
 from typing import Any
 
 from litestar import Request, Response
@@ -57,9 +58,9 @@ def answer_http(request: AnyRequest, error: HTTPException) -> Response[ErrorBody
     return _answer(status, detail)
 
 
-def answer_database(request: AnyRequest, error: OperationalError) -> Response[ErrorBody]:
+def answer_database(request: AnyRequest, error: OperationalError | sqlite3.OperationalError) -> Response[ErrorBody]:
     """A full disk is said; anything else is our defect or the disk's."""
-    if "full" in str(error.orig):
+    if "full" in str(error.orig if isinstance(error, OperationalError) else error):
         return _answer(507, DISK_FULL)
     return answer_defect(request, error)
 
@@ -82,6 +83,7 @@ HANDLERS: dict[Any, Any] = {
     ValidationException: answer_validation,
     HTTPException: answer_http,
     OperationalError: answer_database,
+    sqlite3.OperationalError: answer_database,
     OSError: answer_os_error,
     Exception: answer_defect,
 }

@@ -22,6 +22,7 @@ from inductiva.protocol.embedded import ServerInfo
 from inductiva.server.app import create_app
 from inductiva.server.config import Config
 from inductiva.server.context import Context, open_context
+from inductiva.server.joining import JoiningProtocol
 from inductiva.server.routes.task_runner import hang_up
 from inductiva.server.services import accounts, attempts, sweeper
 
@@ -144,7 +145,7 @@ async def _run(context: Context, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     config = uvicorn.Config(
         create_app(context),
-        http="httptools",
+        http=JoiningProtocol,
         ws="websockets-sansio",
         ws_ping_interval=None,  # runners send heartbeats of their own
         ws_per_message_deflate=False,

@@ -41,7 +41,10 @@ class Side:
     def stored(self, task: Task) -> str | None:
         """The archive's path in storage; None when there is none yet."""
         info = task.latest_info()
-        return info.storage_output_path if self is OUTPUTS else info.storage_input_path
+        if self is INPUTS:
+            return info.storage_input_path
+        # The path is known from the beginning, the archive is there when the task has ended.
+        return info.storage_output_path if info.is_terminal else None
 
 
 OUTPUTS = Side("outputs", OUTPUT_PREFIX, "output.zip")
@@ -151,7 +154,8 @@ def _select(task: Task, side: Side, names: Sequence[str]) -> list[FileInfo]:
 def _missing(task: Task, side: Side, name: str, files: list[str]) -> str:
     by_end = [file for file in files if file.rpartition("/")[2] == name.rpartition("/")[2]]
     close = by_end[:3] or difflib.get_close_matches(name, files, n=3)
-    advice = f"did you mean {' or '.join(map(repr, close))}?" if close else "task.get_output_info() lists what there is"
+    lister = f"'inductiva tasks list-files {task.id}'" if logs.is_cli() else "task.get_output_info()"
+    advice = f"did you mean {' or '.join(map(repr, close))}?" if close else f"{lister} lists what there is"
     return f"There is no file {name!r} in the {side.name} of task {task.id}; {advice}"
 
 
@@ -198,7 +202,8 @@ def some(task: Task, side: Side, names: Sequence[str], target: Path, *, verbose:
         for item in items:
             _member(task, side, url, item, _inside(workshop, item.name))
         move_into(workshop, target)
-    tell(f"Downloaded {len(items)} file{'' if len(items) == 1 else 's'} of task {task.id} to {target}")
+    if items:
+        tell(f"Downloaded {len(items)} file{'' if len(items) == 1 else 's'} of task {task.id} to {target}")
     return target
 
 
@@ -211,7 +216,14 @@ def _inside(directory: Path, name: str) -> Path:
 
 def standard_streams(task: Task) -> Path | None:
     """stdout and stderr of a finished task, below its outputs; None when there are none."""
-    return some(task, OUTPUTS, STANDARD_STREAMS, target_of(task, OUTPUTS, None), verbose=False)
+    folder = target_of(task, OUTPUTS, None)
+    if all((folder / name).is_file() for name in STANDARD_STREAMS):
+        return folder  # Files get these names when they are whole, and those of an ended task never change.
+    return some(task, OUTPUTS, STANDARD_STREAMS, folder, verbose=False)
+
+
+def _waiter(task: Task) -> str:
+    return f"'inductiva logs --wait {task.id}'" if logs.is_cli() else "task.wait()"
 
 
 def download(
@@ -233,6 +245,10 @@ def download(
     if got is None:
         logs.warn(
             f"Task {task.id} has no {side.name} to download: it is {task.info.status_alias}."
-            + ("" if task.info.is_terminal else " They are stored when it ends; task.wait() waits for that.")
+            + (
+                ""
+                if task.info.is_terminal or side is INPUTS
+                else f" They are stored when it ends; {_waiter(task)} waits."
+            )
         )
     return got

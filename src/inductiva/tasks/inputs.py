@@ -14,6 +14,7 @@ from inductiva.api import storage
 from inductiva.api.errors import ApiException, ServerUnreachable
 from inductiva.constants import INPUT_PREFIX
 from inductiva.protocol.storage import OperationType
+from inductiva.utils import files
 from inductiva.utils.progress import Progress
 
 ATTEMPTS = 3
@@ -61,7 +62,9 @@ def check_files(directory: Path | None, names: Sequence[str]) -> None:
         return
     missing = [name for name in names if not (directory / name).exists()]
     if missing:
-        raise FileNotFoundError(f"input_dir {str(directory)!r} has no file {', '.join(map(repr, missing))}")
+        near = [close for name in missing for close in files.near(directory, name)]
+        advice = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise FileNotFoundError(f"input_dir {str(directory)!r} has no file {', '.join(map(repr, missing))}{advice}")
     for name in names:
         if not (directory / name).is_file():
             raise ValueError(f"{name!r} in input_dir {str(directory)!r} is a directory; a file is needed")
@@ -74,13 +77,17 @@ def entries(directory: Path | None) -> list[archive.Entry]:
     return list(archive.scan(directory, INPUT_PREFIX))
 
 
-def upload(path: str, region: str | None, packed: Sequence[archive.Entry], *, verbose: bool) -> int:
+def upload(
+    path: str, region: str | None, packed: Sequence[archive.Entry], *, verbose: bool, given: str | None = None
+) -> int:
     """Pack `packed` and send it to `path` in storage, without a copy on disk. Returns the archive's bytes.
 
-    A connection that breaks off is tried again. Raises ApiException when the upload is refused.
+    `given` is the signed URL, when the server told it already. A connection that breaks off is tried again. Raises
+    ApiException when the upload is refused.
     """
     for attempt in range(ATTEMPTS):
-        url = storage.signed_urls([path], OperationType.UPLOAD, region)[0]
+        url = given or storage.signed_urls([path], OperationType.UPLOAD, region)[0]
+        given = None  # a server that was started again may be somewhere else
         if url is None:
             raise ApiException(message=f"the server gives no place to upload {path} to")
         stream = archive.ZipStream(packed)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from inductiva.api import tasks as api
 from inductiva.protocol.status import TaskStatusCode
+from inductiva.tasks.names import simulator_shown
 from inductiva.tasks.task import Task
 
 PAGE_SIZE = 500
@@ -18,7 +19,7 @@ def known_status(status: str) -> TaskStatusCode:
         return TaskStatusCode(status)
     except ValueError:
         names = [code.value for code in TaskStatusCode]
-        close = difflib.get_close_matches(str(status), names, n=3)
+        close = difflib.get_close_matches(str(status).lower().replace(" ", "-"), names, n=3)
         advice = " or ".join(map(repr, close)) or f"one of {', '.join(names)}"
         raise ValueError(f"{status!r} is no task status; use {advice}") from None
 
@@ -88,7 +89,7 @@ def to_dict(list_of_tasks: Iterable[Task]) -> Mapping[str, list[object]]:
     tasks = list(list_of_tasks)
     return {
         "ID": [task.id for task in tasks],
-        "Simulator": [task.info.simulator for task in tasks],
+        "Simulator": [simulator_shown(task.info.simulator, task.info.container_image) for task in tasks],
         "Status": [task.info.status_alias for task in tasks],
         "Submitted": [task.info.input_submit_time for task in tasks],
         "Started": [task.info.start_time for task in tasks],

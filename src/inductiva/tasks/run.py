@@ -186,7 +186,7 @@ def _send_inputs(
     if size > LARGE_BYTES:
         tell(f"Packing and uploading {bytes_formatter(size)}...")
     path = "/".join(filter(None, (submission.storage_dir.strip("/"), submitted.id, "input.zip")))
-    sent = inputs.upload(path, submitted.storage_region, packed, verbose=verbose)
+    sent = inputs.upload(path, submitted.storage_region, packed, verbose=verbose, given=submitted.input_upload_url)
     tell(f"Uploaded the input: {bytes_formatter(size)}, packed {bytes_formatter(sent)}.")
     answer = api.input_uploaded(submitted.id)
     try:

@@ -80,6 +80,10 @@ class Task:
     def _ended(self) -> bool:
         return self._info is not None and self._info.is_terminal
 
+    def known_end(self) -> TaskStatusCode | None:
+        """The status the task ended with, None when its end is not known here. Asks nothing."""
+        return self._status if self._status in TERMINAL else None
+
     def get_status(self) -> TaskStatusCode:
         """The task's status now. Compares equal to its text, such as "computation-started"."""
         if self._status in TERMINAL:
@@ -143,7 +147,8 @@ class Task:
 
     def print_summary(self, fhandle: TextIO | None = None) -> None:
         """Print the report of the task as it is now, to stdout or to `fhandle`."""
-        print(self.get_info(), file=sys.stdout if fhandle is None else fhandle)
+        # Flushed, so that it stands before what is told on stderr later, in a pipe as well.
+        print(self.get_info(), file=sys.stdout if fhandle is None else fhandle, flush=True)
 
     # Waiting and ending
 

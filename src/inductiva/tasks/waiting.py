@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from inductiva import logs
 from inductiva.api.errors import ApiException
 from inductiva.constants import FAILED_TASK_LOG_LINES, STANDARD_STREAMS
-from inductiva.protocol.status import TERMINAL, TaskStatusCode
+from inductiva.protocol.status import STATUSES, TERMINAL, TaskStatusCode
 from inductiva.protocol.watch import End, LogText, QueuePosition, StatusChange, WatchMessage
 from inductiva.tasks import downloads, watch
 from inductiva.tasks.display import Display
+from inductiva.tasks.headers import WithoutFrames
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,14 @@ def _how_to_return(task_id: str) -> str:
     )
 
 
+def _ways_back(task_id: str) -> list[str]:
+    return [
+        f"· To wait again:    inductiva.tasks.Task({task_id!r}).wait()",
+        f"· In a terminal:    inductiva logs {task_id}",
+        f"· To end the task:  inductiva tasks kill {task_id}",
+    ]
+
+
 def _timed_out(task_id: str, timeout: float) -> TimeoutError:
     return TimeoutError(f"Task {task_id} has not ended within {timeout:g} seconds. {_how_to_return(task_id)}")
 
@@ -39,6 +48,13 @@ def _show(display: Display, message: WatchMessage | None) -> None:
         display.position(message)
     elif isinstance(message, LogText):
         display.log(message)
+
+
+def _tell_end(task: Task, status: TaskStatusCode, display: Display | None) -> TaskStatusCode:
+    """For a task whose end is known there is nothing to follow, and nobody to ask."""
+    if display is not None:
+        display.line(f"■ {STATUSES[status].description}")
+    return status
 
 
 def _follow(task: Task, display: Display | None, timeout: float | None) -> TaskStatusCode:
@@ -62,14 +78,15 @@ def _follow(task: Task, display: Display | None, timeout: float | None) -> TaskS
 def wait(task: Task, *, silent: bool, download_std: bool, timeout: float | None, tied: bool) -> TaskStatusCode:
     """See `Task.wait`. `tied`: Ctrl-C will kill the task, so there is nothing to come back to."""
     display = None if silent else Display()
-    if display is not None:
+    known = task.known_end()
+    if display is not None and known is None:
         display.line(f"Waiting for task {task.id} to complete...")
     try:
-        status = _follow(task, display, timeout)
-    except KeyboardInterrupt:
+        status = _follow(task, display, timeout) if known is None else _tell_end(task, known, display)
+    except KeyboardInterrupt as interrupt:
         if not tied:
-            logs.teller()(f"\n{_how_to_return(task.id)}")
-        raise
+            logs.teller()("\n".join(["", "The task goes on.", *_ways_back(task.id)]))
+        raise interrupt.with_traceback(None) from None  # Where in here it came from tells a user nothing.
     finally:
         if display is not None:
             display.close()
@@ -94,17 +111,18 @@ def _download_streams(task: Task, display: Display | None) -> Path | None:
 def _show_ends(display: Display, folder: Path) -> None:
     for name in STANDARD_STREAMS:
         path = folder / name
-        if path.exists():
-            lines = _last_lines(path, FAILED_TASK_LOG_LINES)
-            display.line(f"┌ (last {len(lines)} lines from {name})")
+        lines = _last_lines(path, FAILED_TASK_LOG_LINES) if path.exists() else []
+        if lines:
+            display.line(f"┌ (last {len(lines)} line{'s'[: len(lines) != 1]} from {name})")
             display.line("\n".join([*(f"│{line}" for line in lines), "└"]))
     display.line(f"The whole streams are in {folder}")
 
 
 def _last_lines(path: Path, count: int) -> list[str]:
+    """The last lines that the programs wrote; what frames each command says nothing about a failure."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - (1 << 16)))
-        return file.read().decode("utf-8", "replace").splitlines()[-count:]
+        return list(WithoutFrames()(file.read().decode("utf-8", "replace").splitlines()))[-count:]
 
 
 def wait_for_status(task: Task, status: TaskStatusCode, timeout: float | None, silent: bool) -> TaskStatusCode | None:

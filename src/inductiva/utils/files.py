@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from inductiva.constants import DEFAULT_OUTPUT_DIR
@@ -21,11 +21,14 @@ __all__ = [
     "get_sorted_files",
     "get_timestamped_path",
     "move_into",
+    "near",
     "resolve_output_path",
     "set_output_dir",
 ]
 
 OUTPUT_DIR_VARIABLE = "INDUCTIVA_OUTPUT_DIR"
+_LOOKED_AT = 10_000
+"""Files that are looked at for names alike; more would take longer than a mistake is worth."""
 _NOT_SET = object()
 _output_dir: Any = _NOT_SET
 
@@ -86,6 +89,22 @@ def move_into(source: Path, target: Path) -> None:
         elif destination.is_dir() and not destination.is_symlink():
             shutil.rmtree(destination)
         item.replace(destination)
+
+
+def near(directory: Path, name: str) -> list[str]:
+    """Up to three files below `directory` that `name` may have meant: of that name elsewhere, or spelled alike."""
+    import difflib
+
+    names = [
+        path.relative_to(directory).as_posix() for _, path in zip(range(_LOOKED_AT), _files(directory), strict=False)
+    ]
+    wanted = PurePosixPath(name).name.lower()
+    same = [found for found in names if PurePosixPath(found).name.lower() == wanted]
+    return same[:3] or difflib.get_close_matches(name, names, n=3)
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    return (path for path in directory.rglob("*") if path.is_file())
 
 
 def __getattr__(name: str) -> Any:

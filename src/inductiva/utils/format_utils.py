@@ -47,8 +47,12 @@ def getenv_bool(name: str, default: bool = False) -> bool:
 def ansi_enabled(stream: Any = None) -> bool:
     """Whether colours may be written to `stream` (standard output unless given).
 
-    Yes on a terminal, unless `NO_COLOR` or `INDUCTIVA_DISABLE_ANSI` is set or `TERM` is `dumb`.
+    Yes on a terminal, unless `NO_COLOR` or `INDUCTIVA_DISABLE_ANSI` is set or `TERM` is `dumb`. A script that assigns
+    `inductiva.ansi_enabled` decides it.
     """
+    decided = vars(sys.modules["inductiva"]).get("ansi_enabled")
+    if decided is not None:
+        return bool(decided)
     if os.environ.get("NO_COLOR") or getenv_bool("INDUCTIVA_DISABLE_ANSI") or os.environ.get("TERM") == "dumb":
         return False
     target = sys.stdout if stream is None else stream

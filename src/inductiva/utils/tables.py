@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -46,5 +48,22 @@ def render(headers: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str
 
 
 def render_for_terminal(headers: Sequence[str], rows: Iterable[Sequence[str]], *, indent: str = " ") -> str:
-    """`render`, in bold where standard output takes colours."""
-    return render(headers, rows, indent=indent, colour=ansi_enabled())
+    """`render`, in bold where standard output takes colours; on a terminal only the columns that fit, and a line
+    that names the others, since rows that are broken in two cannot be read. The first column always stays."""
+    cells = [list(row) for row in rows]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    kept = len(headers) if room is None else _fitting([headers, *cells], room - len(indent))
+    table = render(headers[:kept], [row[:kept] for row in cells], indent=indent, colour=ansi_enabled())
+    hidden = ", ".join(header.lower() for header in headers[kept:])
+    return f"{table}{indent}(A wider terminal shows more: {hidden}.)\n" if hidden else table
+
+
+def _fitting(lines: Sequence[Sequence[str]], room: int) -> int:
+    """How many columns fit into `room` cells."""
+    taken, columns = 0, 0
+    for column in range(max(map(len, lines))):
+        taken += max(width(line[column]) for line in lines if column < len(line)) + (len(GUTTER) if column else 0)
+        if column and taken > room:
+            break
+        columns += 1
+    return columns

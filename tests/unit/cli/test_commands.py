@@ -97,7 +97,7 @@ def test_help_is_printed_without_heavy_modules(arguments: list[str]) -> None:
         (["tasks", "list", "-i", TASK, "-p", "x"], "does not go with --project-name"),
         (["tasks", "list", "-i"], "requires an argument"),
         (["tasks", "list", TASK], "unexpected extra argument"),
-        (["tasks", "list", "--status", "done"], "'done' is none of pending-input"),
+        (["tasks", "list", "--status", "done"], "'done' is no task status; use one of pending-input"),
         (["tasks", "list", "-w", "0"], "a number of seconds above 0"),
         (["tasks", "list", "--json", "--watch"], "--watch redraws a screen"),
         (["tasks", "kill"], "give the ids of the tasks, or --all"),

@@ -11,9 +11,11 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from tests.unit.server.rig import Rig, insert_user
 
+from inductiva.server.db import engine
 from inductiva.server.db.changes import TaskChange
 from inductiva.server.db.engine import Transaction
-from inductiva.server.db.schema import users
+from inductiva.server.db.schema import tasks, users
+from inductiva.server.services import lifecycle
 
 
 def _count(rig: Rig) -> int:
@@ -101,3 +103,35 @@ def test_commits_are_synced_to_disk(rig: Rig) -> None:
 
 def test_the_database_is_private(rig: Rig, tmp_path: Path) -> None:
     assert (rig.context.config.layout.database.stat().st_mode & 0o777) == 0o600
+
+
+def test_what_a_write_changed_of_a_task_is_seen_within_it_and_gone_when_it_fails(rig: Rig) -> None:
+    task_id = rig.submit(rig.group())
+    query = select(tasks.c.error_detail).where(tasks.c.id == task_id)
+
+    def change_twice(tx: Transaction, fail: bool) -> list[object]:
+        task = lifecycle.load(tx, [task_id])[task_id]
+        lifecycle.change(tx, task, {"error_detail": "first"})
+        lifecycle.change(tx, task, {"exit_code": 3})
+        seen = [tx.conn.execute(query).scalar_one()]
+        lifecycle.change(tx, task, {"error_detail": "second"})
+        if fail:
+            raise ValueError("no")
+        return seen
+
+    with pytest.raises(ValueError, match="no"):
+        rig.write(change_twice, True)
+    assert rig.task(task_id)["error_detail"] is None
+    assert rig.write(change_twice, False) == ["first"]
+    assert (rig.task(task_id)["error_detail"], rig.task(task_id)["exit_code"]) == ("second", 3)
+
+
+def test_the_write_ahead_log_begins_anew_while_writes_go_on(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "CHECKPOINT_CHANGES", 20)
+    database = rig.context.config.layout.database
+    log = database.with_name(f"{database.name}-wal")
+    for number in range(600):
+        rig.write(insert_user, f"user-{number}")
+    page = 4096  # each commit adds one to the log at the least
+    assert log.stat().st_size < 600 * page, "what was copied has been written over"
+    assert _count(rig) == 601

@@ -245,6 +245,17 @@ def test_input_uploaded_can_be_repeated_and_the_input_cannot_be_replaced(web: We
     assert web("GET", upload.replace("input.zip", "output.zip")).status == 409
 
 
+@pytest.mark.parametrize("prefix", ["", "a folder/ü"])
+def test_submit_says_where_the_input_goes(web: Web, prefix: str) -> None:
+    body = {"simulator": "arbitrary_commands", "resource_pool": web.group(), "storage_path_prefix": prefix}
+    first = web("POST", "/tasks/submit", body, Idempotency_Key="a key").json
+    again = web("POST", "/tasks/submit", body, Idempotency_Key="a key").json
+    assert first["id"] == again["id"]
+    assert web("PUT", again["input_upload_url"], INPUT).status == 200
+    assert web("POST", f"/tasks/{first['id']}/input_uploaded").json["status"] == "submitted"
+    assert web("PUT", first["input_upload_url"], OUTPUT).status == 409
+
+
 # Signed URLs
 
 

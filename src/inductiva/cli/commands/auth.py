@@ -29,6 +29,8 @@ def login(private: bool, api_key: str | None, no_examples: bool) -> None:
             "set it to the address of the server that the key is for"
         )
     key = (api_key or click.prompt("API key", hide_input=private, err=True)).strip()
+    if not keys.is_valid_key(key):
+        raise Refused("this cannot be a key: a key consists of letters, digits, '.', '_' and '-'; copy the whole key")
     keys.set_api_key(key)
     try:
         user = users.info()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from inductiva.cli.each import for_each
-from inductiva.cli.options import Command, Many
+from inductiva.cli.options import Command, Many, TaskId
 
 if TYPE_CHECKING:
     from inductiva.tasks import Task
@@ -23,13 +23,14 @@ def _download(task: Task, filenames: list[str] | None, directory: str | None, wh
         path = task.download_outputs(filenames=filenames, output_dir=target)
     if path is None:
         return False
-    click.echo(path)
+    if path.exists():
+        click.echo(path)
     return all((path / name).exists() for name in filenames or ())
 
 
 @click.command(cls=Command)
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--id", "more_ids", cls=Many, metavar="ID", help="The same as an argument.")
+@click.argument("ids", nargs=-1, metavar="[ID]...", type=TaskId())
+@click.option("--id", "more_ids", cls=Many, metavar="ID", type=TaskId(), help="The same as an argument.")
 @click.option("--filenames", cls=Many, metavar="NAME", help="Only these files.")
 @click.option("--dir", "directory", metavar="DIR", help="Into DIR/ID/outputs instead of inductiva_output/ID/outputs.")
 @click.option("-i", "--input", "inputs", is_flag=True, help="Download inputs.")

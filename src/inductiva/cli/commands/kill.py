@@ -9,7 +9,7 @@ import click
 from inductiva.cli.confirm import confirm
 from inductiva.cli.each import for_each
 from inductiva.cli.errors import FAILED, Refused
-from inductiva.cli.options import Command, Many
+from inductiva.cli.options import Command, Many, TaskId
 
 _PENDING, _KILLED = "pending-kill", "killed"
 
@@ -48,8 +48,8 @@ def _wait(task_id: str, deadline: float) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--id", "more_ids", cls=Many, metavar="ID", help="The same as an argument.")
+@click.argument("ids", nargs=-1, metavar="[ID]...", type=TaskId())
+@click.option("--id", "more_ids", cls=Many, metavar="ID", type=TaskId(), help="The same as an argument.")
 @click.option(
     "-w",
     "--wait-timeout",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from inductiva.cli.options import Command
+from inductiva.cli.options import Command, Number, TaskId
 from inductiva.cli.output import Answer, read_command
 
 
@@ -18,7 +18,7 @@ def _look(task_id: str, operation: str) -> Any:
     return live.one(task_id, LiveOperation(operation))
 
 
-@read_command(click.argument("task_id", metavar="ID"))
+@read_command(click.argument("task_id", metavar="ID", type=TaskId()))
 def list_files(task_id: str) -> Answer:
     """Show the files in a task's working directory.
 
@@ -36,7 +36,7 @@ def list_files(task_id: str) -> Answer:
     return Answer({"files": found}, text)
 
 
-@read_command(click.argument("task_id", metavar="ID"))
+@read_command(click.argument("task_id", metavar="ID", type=TaskId()))
 def last_modified_file(task_id: str) -> Answer:
     """Show which file a task wrote last, and when.
 
@@ -52,7 +52,7 @@ def last_modified_file(task_id: str) -> Answer:
     return Answer(found, text)
 
 
-@read_command(click.argument("task_id", metavar="ID"))
+@read_command(click.argument("task_id", metavar="ID", type=TaskId()))
 def top(task_id: str) -> Answer:
     """Show the processes of the machine that runs a task.
 
@@ -63,9 +63,9 @@ def top(task_id: str) -> Answer:
 
 
 @click.command(cls=Command)
-@click.argument("task_id", metavar="ID")
+@click.argument("task_id", metavar="ID", type=TaskId())
 @click.argument("filenames", nargs=-1, required=True, metavar="FILE...")
-@click.option("-l", "--lines", default=10, show_default=True, type=click.IntRange(min=0), metavar="N", help="Lines.")
+@click.option("-l", "--lines", default=10, show_default=True, type=Number(min=0), metavar="N", help="Lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is appended, until the task ends or Ctrl-C.")
 def tail(task_id: str, filenames: tuple[str, ...], lines: int, follow: bool) -> None:
     """Show the last lines of files of a task.

@@ -9,7 +9,7 @@ import click
 
 from inductiva.cli import log_choice
 from inductiva.cli.errors import Refused
-from inductiva.cli.options import Command
+from inductiva.cli.options import Command, Number, TaskId
 
 if TYPE_CHECKING:
     from inductiva.protocol.watch import LogStream, LogText, StatusChange
@@ -21,26 +21,49 @@ LINES = 10
 def _task_id(mode: str) -> str:
     from inductiva.api import tasks
 
-    return log_choice.chosen(mode, tasks.newest(log_choice.LOOK_BACK)) if log_choice.is_mode(mode) else mode
+    if log_choice.is_mode(mode):
+        return log_choice.chosen(mode, tasks.newest(log_choice.LOOK_BACK))
+    return TaskId().convert(mode, None, None)
 
 
 class _Printer:
-    """Writes each stream to its own standard stream; stderr's text in red on a terminal."""
+    """Writes each stream to its own standard stream; stderr's text in red on a terminal.
+
+    Where a terminal shows both, the frame of each command, which is in both, is shown once.
+    """
 
     def __init__(self, streams: frozenset[LogStream], colour: bool) -> None:
         from inductiva.protocol.watch import LogStream
+        from inductiva.tasks.headers import WithoutFrames
         from inductiva.utils.format_utils import ansi_enabled
 
         self._targets: dict[LogStream, TextIO] = {LogStream.STDOUT: sys.stdout, LogStream.STDERR: sys.stderr}
         self._streams = streams
         self._red = colour and ansi_enabled(sys.stderr)
+        together = len(streams) > 1 and sys.stdout.isatty() and sys.stderr.isatty()
+        self._unframed = WithoutFrames() if together else None
+        self._rest = ""
 
     def write(self, chunk: LogText) -> None:
         if chunk.stream not in self._streams:
             return
         target = self._targets[chunk.stream]
-        target.write(_red(chunk.text) if self._red and target is sys.stderr else chunk.text)
+        errors = target is sys.stderr
+        text = self._own_lines(chunk.text) if errors and self._unframed else chunk.text
+        target.write(_red(text) if text and errors and self._red else text)
         target.flush()
+
+    def _own_lines(self, text: str) -> str:
+        """The whole lines so far without frames; the start of an unfinished one is kept until it is whole."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        return "".join(f"{line}\n" for line in self._unframed(lines)) if self._unframed else text
+
+    def close(self) -> None:
+        """Show what ended without the end of a line."""
+        if self._rest:
+            sys.stderr.write(_red(self._rest) if self._red else self._rest)
+            sys.stderr.flush()
+            self._rest = ""
 
 
 def _red(text: str) -> str:
@@ -79,7 +102,7 @@ def _follow(watch: Watch, printer: _Printer, task_id: str, wait: bool) -> None:
 @click.option(
     "-l",
     "--lines",
-    type=click.IntRange(min=0),
+    type=Number(min=0),
     metavar="N",
     help=f"Begin with the last N lines; {LINES} unless given, and all of them when the task has ended.",
 )
@@ -99,5 +122,7 @@ def logs(mode: str, only_stdout: bool, only_stderr: bool, no_color: bool, wait: 
         lines = LINES
     both = only_stdout == only_stderr
     streams = frozenset(LogStream) if both else frozenset({LogStream.STDOUT if only_stdout else LogStream.STDERR})
+    printer = _Printer(streams, colour=not no_color)
     with Watch(task_id, logs=True, tail=lines) as watch:
-        _follow(watch, _Printer(streams, colour=not no_color), task_id, wait)
+        _follow(watch, printer, task_id, wait)
+    printer.close()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inductiva.cli.options import Many
+from inductiva.cli.options import Many, Number
 from inductiva.cli.output import Answer, read_command
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def available(provider: str, families: tuple[str, ...], spot: bool) -> Answer:
         from inductiva.utils import tables
 
         if not found:
-            return "\nNo machine types match.\n"
+            return "\nNo machine types match. Without --family and --provider all are listed.\n"
         return tables.render_for_terminal(_HEADERS, [_row(machine) for machine in found])
 
     return Answer({"machine_types": found}, text)
@@ -68,7 +68,7 @@ def available(provider: str, families: tuple[str, ...], spot: bool) -> Answer:
         "--num-machines",
         default=1,
         show_default=True,
-        type=click.IntRange(min=1),
+        type=Number(min=1),
         metavar="N",
         help="Number of machines.",
     ),

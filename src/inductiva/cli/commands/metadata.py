@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from inductiva.cli.errors import Refused
+from inductiva.cli.options import TaskId
 from inductiva.cli.output import Answer, read_command
 
 
-@read_command(click.argument("task_id", metavar="ID"))
+@read_command(click.argument("task_id", metavar="ID", type=TaskId()))
 def get(task_id: str) -> Answer:
     """Show the metadata of a task.
 
@@ -33,7 +34,7 @@ def _pairs(words: tuple[str, ...]) -> dict[str, str]:
 
 
 @click.command("set")
-@click.argument("task_id", metavar="ID")
+@click.argument("task_id", metavar="ID", type=TaskId())
 @click.argument("pairs", nargs=-1, required=True, metavar="KEY=VALUE...")
 def set_(task_id: str, pairs: tuple[str, ...]) -> None:
     """Set metadata of a task; other keys stay."""
@@ -45,7 +46,7 @@ def set_(task_id: str, pairs: tuple[str, ...]) -> None:
 
 
 @click.command()
-@click.argument("task_id", metavar="ID")
+@click.argument("task_id", metavar="ID", type=TaskId())
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
 def unset(task_id: str, keys: tuple[str, ...]) -> None:
     """Remove metadata of a task."""

@@ -9,7 +9,7 @@ import click
 from inductiva.cli.confirm import confirm
 from inductiva.cli.each import for_each
 from inductiva.cli.errors import Refused
-from inductiva.cli.options import Command
+from inductiva.cli.options import Command, Number
 from inductiva.cli.output import Answer, read_command
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def info(name: str) -> Answer:
     "--num-machines",
     default=1,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=Number(min=1),
     metavar="N",
     help="Number of machines.",
 )
@@ -134,7 +134,7 @@ def info(name: str) -> Answer:
 @click.option(
     "-s/-S", "--spot/--no-spot", default=True, show_default="--spot", help="Machines the provider may take back."
 )
-@click.option("--provider", default="GCP", show_default=True, help="GCP or LOCAL.")
+@click.option("--provider", type=click.Choice(["GCP", "LOCAL"], case_sensitive=False), default="GCP", show_default=True)
 def start(machine_type: str, num_machines: int, data_disk_gb: int, spot: bool, provider: str) -> None:
     """Register a machine group and start it.
 

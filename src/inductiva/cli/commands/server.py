@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+import inductiva
 from inductiva.cli.errors import FAILED, OK, Refused
+from inductiva.cli.options import Number
 from inductiva.cli.output import Answer, read_command, to_json
 
 if TYPE_CHECKING:
@@ -32,7 +34,10 @@ def _text(found: EmbeddedStatus) -> str:
         first = " The server does not run; the next command or script that needs it starts it."
     else:
         first = f" The server runs at {found.info.url} (process {found.info.pid}, version {found.info.version})."
-    return "\n".join(["", first, _row("Data", found.data_dir), _row("Log", found.log), ""])
+    lines = ["", first, _row("Data", found.data_dir), _row("Log", found.log), ""]
+    if inductiva.api_url:
+        lines += [f" INDUCTIVA_API_URL is set: other commands and scripts talk to {inductiva.api_url}.", ""]
+    return "\n".join(lines)
 
 
 @read_command()
@@ -127,7 +132,7 @@ def _follow(path: Path) -> None:
 
 
 @click.command()
-@click.option("-l", "--lines", default=50, show_default=True, type=click.IntRange(min=0), help="The last lines.")
+@click.option("-l", "--lines", default=50, show_default=True, type=Number(min=0), help="The last lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as the server writes more, until Ctrl-C.")
 def logs(lines: int, follow: bool) -> None:
     """Show what the server says."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inductiva.cli.options import Many
+from inductiva.cli.options import Many, Number, TaskId
 from inductiva.cli.output import Answer, read_command
 
 if TYPE_CHECKING:
@@ -40,19 +40,18 @@ def _named(ids: tuple[str, ...]) -> TaskWithPagination:
 
 
 def _known_status(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:
-    from inductiva.protocol.status import TaskStatusCode
+    from inductiva.tasks.query import known_status
 
-    if text is not None and text not in tuple(TaskStatusCode):
-        raise click.BadParameter(f"{text!r} is none of {', '.join(TaskStatusCode)}")
-    return text
+    try:
+        return None if text is None else known_status(text.strip().lower()).value
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @read_command(
-    click.option(
-        "-n", "--last-n", type=click.IntRange(min=1), metavar="N", help="The newest N tasks (10 unless given)."
-    ),
+    click.option("-n", "--last-n", type=Number(min=1), metavar="N", help="The newest N tasks (10 unless given)."),
     click.option("-a", "--all", "every", is_flag=True, help="All tasks."),
-    click.option("-i", "--id", "ids", cls=Many, metavar="ID", help="These tasks."),
+    click.option("-i", "--id", "ids", cls=Many, metavar="ID", type=TaskId(), help="These tasks."),
     click.option("-p", "--project-name", metavar="NAME", help="Only tasks of this project."),
     click.option(
         "--status", metavar="CODE", callback=_known_status, help="Only tasks in this status, such as 'success'."
@@ -79,7 +78,7 @@ def list_tasks(
     return Answer(found, text)
 
 
-@read_command(click.argument("task_id", metavar="ID"))
+@read_command(click.argument("task_id", metavar="ID", type=TaskId()))
 def info(task_id: str) -> Answer:
     """Show the report of a task: timeline, data, cost.
 

@@ -21,13 +21,16 @@ import msgspec
 import sqlalchemy
 from sqlalchemy import Connection, Engine
 
-from inductiva.server.db.changes import TaskChange
+from inductiva.server.db.changes import TaskChange, Unwritten
+from inductiva.server.db.prepared import driver, to_json
 
 A = TypeVar("A")
 R = TypeVar("R")
 
 MAX_GROUP = 2000
 """Writes of one transaction, so that the first of them does not wait for thousands of others."""
+CHECKPOINT_CHANGES = 2000
+"""Rows that change until the write-ahead log is copied into the database."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -36,17 +39,27 @@ _PRAGMAS = (
     "PRAGMA busy_timeout=10000",
     "PRAGMA cache_size=-16000",
     "PRAGMA temp_store=MEMORY",
-    "PRAGMA wal_autocheckpoint=4000",  # pages; fewer, larger checkpoints: each makes one commit wait
+    "PRAGMA wal_autocheckpoint=0",  # a commit would wait for it: see `_checkpoint_when_due`
 )
 
 
 @dataclass(slots=True)
 class Transaction:
-    """What a write gets: the connection, the time, and where to note which tasks it changed."""
+    """What a write gets: the connection, the time, and where to note which tasks it changed, and how.
 
-    conn: Connection
+    `connection` is for statements that do not look at tasks and their logs: what is `unwritten` is not there yet.
+    """
+
+    connection: Connection
     now: float
     changes: list[TaskChange] = field(default_factory=list)
+    unwritten: Unwritten = field(default_factory=Unwritten)
+
+    @property
+    def conn(self) -> Connection:
+        """The connection, on which everything that was changed can be seen."""
+        self.unwritten.write(self.connection)
+        return self.connection
 
 
 Future = asyncio.Future[Any] | concurrent.futures.Future[Any]
@@ -92,7 +105,7 @@ def _connect(path: Path, read_only: bool) -> Engine:
     engine = sqlalchemy.create_engine(
         f"sqlite:///{path}",
         isolation_level="AUTOCOMMIT",  # transactions are begun and ended by the writer, in its own words
-        json_serializer=lambda value: msgspec.json.encode(value).decode(),
+        json_serializer=to_json,
         json_deserializer=msgspec.json.decode,
     )
 
@@ -121,6 +134,9 @@ class Database:
         self.on_commit = on_commit
         self._writer_engine = _connect(path, read_only=False)
         self._writer = self._writer_engine.connect()
+        self._sqlite = driver(self._writer)
+        self._copying: concurrent.futures.Future[None] | None = None
+        self._copied_changes = 0
         self._readers = _connect(path, read_only=True)
         self._peeker: Connection | None = None
         self._pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="db-read")
@@ -166,21 +182,22 @@ class Database:
                     break
                 group.append(item)
             self._commit(group)
+            self._checkpoint_when_due()
 
     def _commit(self, group: list[_Write]) -> None:
         tx = Transaction(self._writer, self._clock())
         with _Outcome() as whole:
-            self._writer.exec_driver_sql("BEGIN IMMEDIATE")
+            self._sqlite.execute("BEGIN IMMEDIATE")
             for (handler, batched), items in groupby(group, key=lambda item: (item.handler, item.batched)):
                 if batched:
                     _run_batch(tx, handler, list(items))
                 else:
                     for item in items:
                         _run_one(tx, item)
-            self._writer.exec_driver_sql("COMMIT")
+            self._sqlite.execute("COMMIT")
         if whole.error is not None:
             with _Outcome():
-                self._writer.exec_driver_sql("ROLLBACK")
+                self._sqlite.execute("ROLLBACK")
             tx.changes.clear()
             for item in group:
                 item.outcome.error = whole.error
@@ -188,6 +205,21 @@ class Database:
             self._loop.call_soon_threadsafe(self._deliver, group, tx.changes)
         else:
             self._deliver(group, tx.changes)
+
+    def _checkpoint_when_due(self) -> None:
+        """Another connection copies most of the write-ahead log while commits go on; then the writer the small rest.
+
+        Only when all is copied can the log begin anew, and only between two commits nothing is added to it.
+        """
+        changes = self._sqlite.total_changes
+        if self._copying is None:
+            if changes - self._copied_changes >= CHECKPOINT_CHANGES:
+                self._copying = self._pool.submit(self.query, _copy_log)
+        elif self._copying.done():
+            self._copying = None
+            self._copied_changes = changes
+            with _Outcome():  # a full disk is told to those who write
+                _copy_log(self._writer)
 
     def _deliver(self, group: list[_Write], changes: list[TaskChange]) -> None:
         if changes:
@@ -224,26 +256,17 @@ class Database:
         self._readers.dispose()
 
 
+def _copy_log(connection: Connection) -> None:
+    driver(connection).execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
 def _run_one(tx: Transaction, item: _Write) -> None:
-    told = len(tx.changes)
-    tx.conn.exec_driver_sql("SAVEPOINT one")
-    with item.outcome:
-        item.outcome.result = item.handler(tx, item.argument)
-    if item.outcome.error is not None:
-        tx.conn.exec_driver_sql("ROLLBACK TO one")
-        del tx.changes[told:]
-    tx.conn.exec_driver_sql("RELEASE one")
+    _within_savepoint(tx, item.outcome, item.handler, item.argument)
 
 
 def _run_batch(tx: Transaction, handler: Callable[[Transaction, Any], Any], items: list[_Write]) -> None:
-    told = len(tx.changes)
-    tx.conn.exec_driver_sql("SAVEPOINT batch")
-    with _Outcome() as whole:
-        whole.result = handler(tx, [item.argument for item in items])
-    if whole.error is not None:
-        tx.conn.exec_driver_sql("ROLLBACK TO batch")
-        del tx.changes[told:]
-    tx.conn.exec_driver_sql("RELEASE batch")
+    whole = _Outcome()
+    _within_savepoint(tx, whole, handler, [item.argument for item in items])
     if whole.error is None:
         for item, result in zip(items, whole.result, strict=True):
             _note(item.outcome, result)
@@ -252,6 +275,22 @@ def _run_batch(tx: Transaction, handler: Callable[[Transaction, Any], Any], item
     else:
         for item in items:  # one of them harms only itself
             _run_batch(tx, handler, [item])
+
+
+def _within_savepoint(
+    tx: Transaction, outcome: _Outcome, handler: Callable[[Transaction, Any], Any], argument: Any
+) -> None:
+    told = len(tx.changes)
+    sqlite = driver(tx.connection)
+    sqlite.execute("SAVEPOINT one")
+    with outcome:
+        outcome.result = handler(tx, argument)
+        tx.unwritten.write(tx.connection)
+    if outcome.error is not None:
+        sqlite.execute("ROLLBACK TO one")
+        tx.unwritten.clear()
+        del tx.changes[told:]
+    sqlite.execute("RELEASE one")
 
 
 def _note(outcome: _Outcome, result: object) -> None:

@@ -44,7 +44,7 @@ def lookup(name: str) -> machines.MachineShape:
     shape = types.get(name)
     if shape is None:
         close = types.close_matches(name)
-        hint = f"did you mean {', '.join(close)}?" if close else "see GET /pricing/machine-types?provider_id=GCP"
+        hint = f"did you mean {', '.join(close)}?" if close else "'inductiva resources available' shows all"
         raise problems.Invalid(f"there is no machine type {name!r}; {hint}")
     return shape
 

@@ -5,20 +5,25 @@ A file is written under a temporary name, synced, and renamed into place; then i
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import os
 import secrets
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from inductiva.server import problems
 from inductiva.server.domain import paths
 
 READ_BYTES = 1024 * 1024
+SMALL_BYTES = 256 * 1024
+"""A file of up to this size that has just arrived is read in less time than a thread is woken in."""
 _REMEMBERED = 4096
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,14 @@ class ObjectStore:
     def staged(self, task_id: str, attempt: int) -> Path:
         return self.staging / f"{task_id}.{attempt}.zip"
 
+    async def look(self, path: Path, look: Callable[[], R]) -> R:
+        """Does `look`, which reads the file at `path` once: in a thread, unless the file is small (or missing)."""
+        try:
+            small = path.stat().st_size <= SMALL_BYTES
+        except FileNotFoundError:
+            small = True
+        return look() if small else await asyncio.to_thread(look)
+
     def digest(self, path: Path) -> Digest:
         """Size and SHA-256 of a file; computed once for each version of it. Raises FileNotFoundError."""
         with path.open("rb") as file:
@@ -75,13 +88,14 @@ class ObjectStore:
 
     def publish(self, source: Path, target: Path) -> None:
         """Renames a complete, synced file into place, durably."""
-        make_directories(target.parent)
+        made = make_directories(target.parent)
         source.replace(target)
-        sync_directory(target.parent)
+        # One after the rename: the journal that the first of them writes holds the others' changes too.
+        for directory in (target.parent, *made):
+            sync_directory(directory)
 
     def incoming(self, target: Path) -> Incoming:
         """A file being received, which takes its name `target` when it is complete."""
-        make_directories(target.parent)
         return Incoming(self, target)
 
 
@@ -111,13 +125,17 @@ class Incoming:
             view = view[os.write(self._file, view) :]
 
     def commit(self) -> Digest:
-        """Syncs the file and gives it its name. Blocks for the time of two fsyncs."""
-
+        """Syncs the file and gives it its name. Blocks for the time of one fsync or two."""
         os.fsync(self._file)
         status = os.fstat(self._file)
         os.close(self._file)
         self._file = -1
-        self._store.publish(self._temporary, self._target)
+        if self._target.parent == self._store.staging:
+            # Its name need not outlive a power failure: `publish` gives the name that lasts, and a runner whose
+            # output is not found is asked to send it again.
+            self._temporary.replace(self._target)
+        else:
+            self._store.publish(self._temporary, self._target)
         return self._store.remember(_identity(status), Digest(status.st_size, self._hash.hexdigest()))
 
 
@@ -125,13 +143,13 @@ def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def make_directories(directory: Path) -> None:
-    """Creates a directory and those above it, durably."""
+def make_directories(directory: Path) -> list[Path]:
+    """Creates a directory and those above it. Returns the directories to sync, so that the new ones stay."""
     if directory.is_dir():
-        return
-    make_directories(directory.parent)
+        return []
+    above = make_directories(directory.parent)
     directory.mkdir(exist_ok=True)
-    sync_directory(directory.parent)
+    return [directory.parent, *above]
 
 
 def sync_directory(directory: Path) -> None:

@@ -9,7 +9,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import msgspec
 
@@ -50,13 +50,11 @@ class Signer:
 
     def url(self, base_url: str, grant: Grant) -> str:
         """The URL that gives `grant` to who has it. `base_url` as in `http://127.0.0.1:8000`."""
-        query = {"user": grant.user_id, "method": grant.method, "expires": str(grant.expires)}
-        if grant.task is not None:
-            query["task"] = grant.task
-        if grant.attempt is not None:
-            query["attempt"] = str(grant.attempt)
-        query["signature"] = self._signature(grant)
-        return f"{base_url}{PREFIX}{quote(grant.path)}?{urlencode(query)}"
+        # Only the path can have characters that a URL has not.
+        task = "" if grant.task is None else f"&task={grant.task}"
+        attempt = "" if grant.attempt is None else f"&attempt={grant.attempt}"
+        query = f"user={grant.user_id}&method={grant.method}&expires={grant.expires}{task}{attempt}"
+        return f"{base_url}{PREFIX}{quote(grant.path)}?{query}&signature={self._signature(grant)}"
 
     def check(self, method: str, path: str, query: Mapping[str, str]) -> Grant:
         """The grant of a request on a signed URL (HEAD counts as GET). Raises Forbidden."""

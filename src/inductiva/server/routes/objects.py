@@ -17,12 +17,11 @@ from litestar.types import Receive, Scope, Send
 from inductiva.protocol.errors import ErrorBody
 from inductiva.server import problems
 from inductiva.server.context import Context
-from inductiva.server.db.schema import tasks
 from inductiva.server.domain import paths
 from inductiva.server.errors import DISK_FULL, STATUS
 from inductiva.server.objects.local import is_disk_full
 from inductiva.server.objects.signing import Grant
-from inductiva.server.services import attempts, storage
+from inductiva.server.services import attempts, lifecycle, storage
 
 READ_BYTES = 1024 * 1024
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -101,10 +100,8 @@ def _target(context: Context, grant: Grant) -> Path:
     if grant.attempt is None:
         context.db.peek(lambda connection: storage.require_input(connection, task_id, grant.path))
         return context.store.locate(grant.user_id, grant.path)
-    row = context.db.peek(
-        lambda connection: connection.execute(tasks.select().where(tasks.c.id == task_id)).mappings().one_or_none()
-    )
-    if row is None or not attempts.is_current(dict(row), row["runner_id"], grant.attempt):
+    row = context.db.peek(lambda connection: lifecycle.find(connection, task_id))
+    if row is None or not attempts.is_current(row, row["runner_id"], grant.attempt):
         raise problems.Conflict(f"attempt {grant.attempt} of task {task_id} is over; its output is not wanted any more")
     return context.store.staged(task_id, grant.attempt)
 

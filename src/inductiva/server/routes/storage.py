@@ -15,7 +15,8 @@ from inductiva.server.services import archives, storage
 
 def base_url(request: Request[Any, Any, Any]) -> str:
     """The server as the client reached it, so that the URLs it gets work for it."""
-    return f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
+    host = request.headers.get("host")
+    return f"{request.scope['scheme']}://{request.url.netloc if host is None else host}"
 
 
 @get("/storage/signed-urls", tags=["storage"])

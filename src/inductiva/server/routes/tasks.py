@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import get, patch, post, put
+from litestar import Request, get, patch, post, put
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from inductiva.protocol.status import STATUSES, TaskStatusCode
@@ -17,7 +17,8 @@ from inductiva.protocol.tasks import (
 )
 from inductiva.server import problems
 from inductiva.server.routes.given import Caller, Ctx
-from inductiva.server.services import listing, submission, tasks, views
+from inductiva.server.routes.storage import base_url
+from inductiva.server.services import listing, storage, submission, tasks, views
 from inductiva.server.services.lifecycle import TaskRow
 
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
@@ -31,7 +32,11 @@ def find(ctx: Ctx, account: Caller, task_id: str) -> TaskRow:
 
 @post("/tasks/submit", status_code=202, tags=["tasks"])
 async def submit(
-    ctx: Ctx, account: Caller, data: JSONBody[TaskRequest], idempotency_key: IdempotencyKey = None
+    request: Request[Any, Any, Any],
+    ctx: Ctx,
+    account: Caller,
+    data: JSONBody[TaskRequest],
+    idempotency_key: IdempotencyKey = None,
 ) -> TaskSubmittedInfo:
     """Creates a task that waits for its input. With an Idempotency-Key, sending it again makes no second task."""
     prepared = submission.prepare(account.id, data, idempotency_key)
@@ -43,6 +48,7 @@ async def submit(
         storage_region=views.REGION,
         time_to_live_seconds=submitted.time_to_live_seconds,
         orchestration_fee=views.FREE,
+        input_upload_url=storage.input_url(ctx, base_url(request), account.id, submitted.task_id, submitted.input_path),
     )
 
 

@@ -14,6 +14,7 @@ from inductiva.protocol.times import to_wire
 from inductiva.server import problems
 from inductiva.server.context import Context
 from inductiva.server.db.engine import Transaction
+from inductiva.server.db.prepared import Prepared
 from inductiva.server.db.schema import archives
 from inductiva.server.domain import paths
 from inductiva.server.objects.local import Digest
@@ -21,13 +22,19 @@ from inductiva.server.objects.local import Digest
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[Member])
 ROOTS = ("artifacts", "sim_dir")
+_INSERT = insert(archives)
+_REMEMBER = Prepared(
+    _INSERT.on_conflict_do_update(
+        index_elements=["user_id", "path"],
+        set_={name: _INSERT.excluded[name] for name in ("size", "sha256", "members")},
+    )
+)
 
 
 def remember(tx: Transaction, user_id: str, path: str, digest: Digest, members: list[Member]) -> None:
     """Keeps the index of the archive at `path`, in place of an older one."""
     values = {"size": digest.size, "sha256": digest.sha256, "members": _ENCODER.encode(members)}
-    statement = insert(archives).values(user_id=user_id, path=path, **values)
-    tx.conn.execute(statement.on_conflict_do_update(index_elements=["user_id", "path"], set_=values))
+    _REMEMBER.run(tx.connection, {"user_id": user_id, "path": path, **values})
 
 
 def known_members(connection: Connection, user_id: str, path: str, size: int) -> list[Member] | None:

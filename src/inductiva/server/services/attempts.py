@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from inductiva.protocol.runner import (
@@ -27,9 +27,10 @@ from inductiva.protocol.status import ENDING_EVENTS, ON_MACHINE, Actor, TaskEven
 from inductiva.protocol.tasks import OperationStatus
 from inductiva.server.context import Context
 from inductiva.server.db.engine import Transaction
+from inductiva.server.db.prepared import Prepared
 from inductiva.server.db.schema import task_operations, tasks
 from inductiva.server.objects.local import ObjectStore
-from inductiva.server.services import archives
+from inductiva.server.services import archives, lifecycle
 from inductiva.server.services.lifecycle import TaskRow, change, load, transition
 from inductiva.server.services.outputs import Mismatch, Output, salvage, verify
 
@@ -37,6 +38,23 @@ Answer = ReportAck | ReportRefused | Drop
 
 _MACHINE_ENDED = frozenset({TaskEvent.RUNNER_LOST, TaskEvent.RUNNER_TERMINATED, TaskEvent.PREEMPTED})
 """Endings that are no fault of the task: it is tried again when its user asked for that."""
+_OF_TASK = task_operations.c.task_id == bindparam("task")
+_PLACE = (
+    _OF_TASK
+    & (task_operations.c.attempt == bindparam("number"))
+    & (task_operations.c.operation_id == bindparam("operation"))
+)
+_OPERATION = Prepared(select(task_operations.c.attributes).where(_PLACE))
+_START_OPERATION = Prepared(
+    insert(task_operations).on_conflict_do_nothing(),
+    ("task_id", "attempt", "operation_id", "name", "status", "started_at", "attributes"),
+)
+_END_OPERATION = Prepared(update(task_operations).where(_PLACE), ("status", "ended_at", "attributes"))
+_END_OPERATIONS = Prepared(
+    update(task_operations)
+    .where(_OF_TASK, task_operations.c.ended_at.is_(None))
+    .values(status=OperationStatus.FAILED, ended_at=bindparam("ended_at"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +97,7 @@ async def _look_at_output(context: Context, runner_id: str, report: Report) -> O
     finished = report.body
     if not isinstance(finished, Finished):
         return None
-    row = context.db.peek(
-        lambda connection: (
-            connection.execute(select(tasks).where(tasks.c.id == report.task_id)).mappings().one_or_none()
-        )
-    )
-    task = dict(row) if row is not None else None
+    task = context.db.peek(lambda connection: lifecycle.find(connection, report.task_id))
     if task is None or not is_current(task, runner_id, report.attempt):
         return None
     if finished.event not in ENDING_EVENTS:
@@ -130,9 +143,6 @@ def _apply_one(tx: Transaction, reports: Reports, task: TaskRow, told: Told) -> 
 
 
 def _finish(tx: Transaction, store: ObjectStore, task: TaskRow, finished: Finished, output: Output | None) -> None:
-    if finished.event in _MACHINE_ENDED and may_requeue(task):
-        requeue(tx, task, finished.detail)
-        return
     said = finished.output
     counts = {"output_total_files": said.files, "output_size_bytes": said.uncompressed_size} if said else {}
     values = {
@@ -153,7 +163,14 @@ def end(
     output: Output | None,
     values: dict[str, Any],
 ) -> None:
-    """Ends the present attempt: its output is published, and only then the status changes."""
+    """Ends the present attempt: its output is published, and only then the status changes.
+
+    A task whose machine ended goes back into its queue when its user asked for that. What the attempt had written can
+    be downloaded meanwhile, and stays when the task is killed before it runs again.
+    """
+    detail = values.get("error_detail")
+    if event in _MACHINE_ENDED and may_requeue(task):
+        event, actor, values = TaskEvent.REQUEUED, Actor.SERVER, {"num_retries": task["num_retries"] + 1}
     if output is not None:
         _publish(tx, store, task, output)
         metrics = {**(values.get("metrics") or task["metrics"]), "output_zipped_size_bytes": output.digest.size}
@@ -161,12 +178,8 @@ def end(
         metrics.setdefault("output_size_bytes", sum(member.size for member in output.members))
         digest = {"output_size": output.digest.size, "output_sha256": output.digest.sha256}
         values = values | digest | {"metrics": metrics}
-    tx.conn.execute(
-        update(task_operations)
-        .where(task_operations.c.task_id == task["id"], task_operations.c.ended_at.is_(None))
-        .values(ended_at=tx.now, status=OperationStatus.FAILED)
-    )
-    transition(tx, task, event, actor, detail=values.get("error_detail"), values=values)
+    _END_OPERATIONS.run(tx.connection, {"task": task["id"], "ended_at": tx.now})
+    transition(tx, task, event, actor, detail=detail, values=values)
 
 
 def _publish(tx: Transaction, store: ObjectStore, task: TaskRow, output: Output) -> None:
@@ -197,21 +210,17 @@ def _operation_started(tx: Transaction, task: TaskRow, body: OperationStarted, t
         "started_at": time,
         "attributes": body.attributes,
     }
-    tx.conn.execute(insert(task_operations).on_conflict_do_nothing(), values)
+    _START_OPERATION.run(tx.connection, values)
 
 
 def _operation_ended(tx: Transaction, task: TaskRow, body: OperationEnded, time: float) -> None:
-    place = (
-        (task_operations.c.task_id == task["id"])
-        & (task_operations.c.attempt == task["attempt"])
-        & (task_operations.c.operation_id == body.operation_id)
-    )
-    attributes = tx.conn.execute(select(task_operations.c.attributes).where(place)).scalar_one_or_none()
+    place = {"task": task["id"], "number": task["attempt"], "operation": body.operation_id}
+    attributes = _OPERATION.scalar(tx.connection, **place)
     if attributes is None:
         return
     status = OperationStatus.OK if body.ok else OperationStatus.FAILED
     values = {"status": status, "ended_at": time, "attributes": attributes | body.attributes}
-    tx.conn.execute(update(task_operations).where(place), values)
+    _END_OPERATION.run(tx.connection, {**place, **values})
 
 
 _APPLY: dict[type, Callable[[Transaction, TaskRow, Any, float], None]] = {
@@ -265,7 +274,7 @@ class Lost:
 
     task_id: str
     attempt: int
-    output: Output | None
+    output: Output
     store: ObjectStore
     detail: str
     force: bool = False
@@ -278,8 +287,6 @@ def lose(tx: Transaction, lost: Lost) -> TaskStatusCode | None:
         return None
     if not lost.force and (task["lease_until"] or 0.0) > tx.now:
         return None
-    if may_requeue(task):
-        return requeue(tx, task, lost.detail)
     end(tx, lost.store, task, TaskEvent.RUNNER_LOST, Actor.SERVER, lost.output, {"error_detail": lost.detail})
     return TaskStatusCode(task["status"])
 
@@ -293,15 +300,9 @@ def may_requeue(task: TaskRow) -> bool:
     )
 
 
-def requeue(tx: Transaction, task: TaskRow, detail: str | None) -> TaskStatusCode | None:
-    """Puts a task whose machine ended back into its queue."""
-    retries = {"num_retries": task["num_retries"] + 1}
-    return transition(tx, task, TaskEvent.REQUEUED, Actor.SERVER, detail=detail, values=retries)
-
-
 async def expire(context: Context, task: TaskRow, detail: str, force: bool = False) -> TaskStatusCode | None:
     """Ends (or requeues) an attempt that is lost, after storing what is known of its output."""
-    output = None if may_requeue(task) else await salvage(context, task)
+    output = await salvage(context, task)
     lost = Lost(task["id"], task["attempt"], output, context.store, detail, force)
     return await context.db.write(lose, lost)
 

@@ -40,7 +40,7 @@ def find(connection: Connection, user_id: str, group_id: str) -> GroupRow:
         .one_or_none()
     )
     if row is None:
-        raise problems.NotFound(f"there is no machine group {group_id!r} of yours; see GET /compute/groups")
+        raise problems.NotFound(f"there is no machine group {group_id!r} ; 'inductiva resources list' shows yours")
     return dict(row)
 
 
@@ -52,7 +52,7 @@ def find_by_name(connection: Connection, user_id: str, name: str) -> GroupRow:
     )
     row = connection.execute(query).mappings().first()
     if row is None:
-        raise problems.NotFound(f"there is no machine group named {name!r}; see GET /compute/groups")
+        raise problems.NotFound(f"there is no machine group named {name!r}; 'inductiva resources list' shows yours")
     return dict(row)
 
 

@@ -5,30 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Connection, Text, bindparam, func, select
 
 from inductiva.protocol.status import EVENTS, Actor, TaskEvent, TaskStatusCode, next_status
 from inductiva.server.db.changes import TaskChange
 from inductiva.server.db.engine import Transaction
-from inductiva.server.db.schema import task_events, tasks
+from inductiva.server.db.prepared import Prepared, to_json
+from inductiva.server.db.schema import tasks
 from inductiva.server.domain.timestamps import stamps
 
 TaskRow = dict[str, Any]
 """A row of the table `tasks`, kept current by `transition`."""
 
-_UPDATE = update(tasks).where(tasks.c.seq == bindparam("row"))
-_INSERT_EVENT = insert(task_events)
+_BY_ID = Prepared(select(tasks).where(tasks.c.id == bindparam("task_id")))
+_BY_IDS = Prepared(
+    select(tasks).where(tasks.c.id.in_(select(func.json_each(bindparam("ids", type_=Text)).table_valued("value"))))
+)
+
+
+def find(connection: Connection, task_id: str) -> TaskRow | None:
+    """A task's row, whoever's it is."""
+    return _BY_ID.first(connection, task_id=task_id)
 
 
 def load(tx: Transaction, task_ids: Sequence[str]) -> dict[str, TaskRow]:
     """The rows of tasks, by id, as the transaction sees them."""
-    rows = tx.conn.execute(select(tasks).where(tasks.c.id.in_(task_ids))).mappings()
-    return {row["id"]: dict(row) for row in rows}
+    return {row["id"]: row for row in _BY_IDS.rows(tx.conn, ids=to_json(task_ids))}
 
 
 def change(tx: Transaction, task: TaskRow, values: dict[str, Any]) -> None:
     """Sets columns other than the status, in the database and in `task`."""
-    tx.conn.execute(_UPDATE, {"row": task["seq"], **values})
+    tx.unwritten.change(task["seq"], values)
     task.update(values)
 
 
@@ -61,8 +68,7 @@ def transition(
         {"status": after, "event_seq": task["event_seq"] + 1, **stamps(event, after, time), **(values or {})},
     )
     machine = task["runner_id"] or runner_id
-    tx.conn.execute(
-        _INSERT_EVENT,
+    tx.unwritten.events.append(
         {
             "task_id": task["id"],
             "seq": task["event_seq"],

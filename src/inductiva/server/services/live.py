@@ -46,7 +46,7 @@ async def answers(context: Context, task: TaskRow, question: Question) -> AsyncI
         yield await asyncio.to_thread(_from_archive, context, task, question)
     elif status not in ON_MACHINE:
         yield _error(
-            f"task {task['id']} is '{STATUSES[status].alias}' and has no files yet; try again when it is in progress"
+            f"task {task['id']} is '{STATUSES[status].alias}' and does not run yet; try again when it is in progress"
         )
     elif link is None:
         yield _error(f"the machine of task {task['id']} is not connected just now; try again in a few seconds")

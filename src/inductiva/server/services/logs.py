@@ -47,8 +47,7 @@ class LogStore:
         if offset + len(data) <= size:
             return True
         if size == 0:
-            make_directories(path.parent)
-            self._new.add(path.parent)
+            self._new.update((path.parent, *make_directories(path.parent)))
         with path.open("ab", buffering=0) as file:
             view = memoryview(data)[size - offset :]
             while view:

@@ -37,14 +37,22 @@ class Mismatch:
 
 async def verify(context: Context, task: TaskRow, said: StoredOutput) -> Output | Mismatch:
     """Compares what arrived for the task's attempt with what the runner sent, and opens it."""
-    return await asyncio.to_thread(_verify, context, task, said)
+    place = _place(context, task)
+    return await context.store.look(place, lambda: _verify(context, task, place, said))
 
 
-def _verify(context: Context, task: TaskRow, said: StoredOutput) -> Output | Mismatch:
-    target = context.store.locate(task["user_id"], output_path(task))
+def _target(context: Context, task: TaskRow) -> Path:
+    return context.store.locate(task["user_id"], output_path(task))
+
+
+def _place(context: Context, task: TaskRow) -> Path:
+    """Where the output is: a server that died between publishing and committing finds it at its final place."""
     staged = context.store.staged(task["id"], task["attempt"])
-    # A server that died between publishing and committing finds the archive at its final place.
-    place = staged if staged.exists() else target
+    return staged if staged.exists() else _target(context, task)
+
+
+def _verify(context: Context, task: TaskRow, place: Path, said: StoredOutput) -> Output | Mismatch:
+    target = _target(context, task)
     try:
         digest = context.store.digest(place)
         if digest != Digest(said.size, said.sha256):
@@ -56,7 +64,7 @@ def _verify(context: Context, task: TaskRow, said: StoredOutput) -> Output | Mis
         return Mismatch("no output archive of this attempt has arrived")
     except ArchiveError as error:
         return Mismatch(f"the archive cannot be opened: {error}")
-    return Output(output_path(task), staged if place is staged else None, target, digest, members)
+    return Output(output_path(task), None if place == target else place, target, digest, members)
 
 
 async def salvage(context: Context, task: TaskRow) -> Output:
@@ -66,7 +74,7 @@ async def salvage(context: Context, task: TaskRow) -> Output:
 
 def _salvage(context: Context, task: TaskRow) -> Output:
     staged = context.store.staged(task["id"], task["attempt"])
-    target = context.store.locate(task["user_id"], output_path(task))
+    target = _target(context, task)
     try:
         members = check_file(staged, limits=OWN_LIMITS)
     except (FileNotFoundError, ArchiveError):

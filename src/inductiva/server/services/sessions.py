@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
 
 from inductiva.protocol.runner import (
     CLOSE_REPLACED,
@@ -31,8 +30,7 @@ from inductiva.protocol.runner import (
     Welcome,
 )
 from inductiva.server.context import Context
-from inductiva.server.db.schema import tasks
-from inductiva.server.services import attempts, groups, links, machines
+from inductiva.server.services import attempts, groups, lifecycle, links, machines
 from inductiva.server.services.dispatch import urls, work
 from inductiva.server.services.lifecycle import TaskRow
 from inductiva.server.services.links import RunnerLink
@@ -140,10 +138,7 @@ class Session:
         return True
 
     def _task(self, task_id: str) -> TaskRow | None:
-        row = self._context.db.peek(
-            lambda connection: connection.execute(select(tasks).where(tasks.c.id == task_id)).mappings().one_or_none()
-        )
-        return dict(row) if row is not None else None
+        return self._context.db.peek(lambda connection: lifecycle.find(connection, task_id))
 
     async def _ready(self, message: Ready) -> None:
         self.link.slots = max(0, message.slots)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from inductiva.protocol.ids import is_task_id
 from inductiva.protocol.status import TaskStatusCode
 from inductiva.protocol.storage import OperationType
 from inductiva.server import problems
 from inductiva.server.context import Context
-from inductiva.server.db.schema import tasks
 from inductiva.server.domain import paths
 from inductiva.server.objects.signing import Grant
+from inductiva.server.services import lifecycle
 
 URL_SECONDS = 86400
 MAX_PATHS = 10_000
@@ -25,6 +25,12 @@ def signed_urls(
         raise problems.Invalid(f"{len(wanted)} paths at once are too many; ask for at most {MAX_PATHS}")
     sign = _upload if operation is OperationType.UPLOAD else _download
     return [url for path in wanted for url in sign(context, base_url, user_id, paths.clean(path))]
+
+
+def input_url(context: Context, base_url: str, user_id: str, task_id: str, path: str) -> str:
+    """Where the input archive of a task that waits for it is PUT to."""
+    expires = int(context.clock()) + URL_SECONDS
+    return context.signer.url(base_url, Grant(user_id, "PUT", path, expires, task_id))
 
 
 def _upload(context: Context, base_url: str, user_id: str, path: str) -> list[str]:
@@ -57,15 +63,15 @@ def task_of(connection: Connection, user_id: str, path: str) -> str | None:
     task_id = directory.rpartition("/")[2]
     if name not in ("input.zip", "output.zip") or not is_task_id(task_id):
         return None
-    query = select(tasks.c.id).where(
-        tasks.c.id == task_id, tasks.c.user_id == user_id, tasks.c.storage_path == directory
-    )
-    return connection.execute(query).scalar_one_or_none()
+    task = lifecycle.find(connection, task_id)
+    own = task is not None and task["user_id"] == user_id and task["storage_path"] == directory
+    return task_id if own else None
 
 
 def require_input(connection: Connection, task_id: str, path: str) -> None:
     """Only the input of a task that waits for it can be uploaded by its user. Raises Conflict."""
-    status = connection.execute(select(tasks.c.status).where(tasks.c.id == task_id)).scalar_one_or_none()
+    task = lifecycle.find(connection, task_id)
+    status = task["status"] if task is not None else None
     if status != TaskStatusCode.PENDING_INPUT or path.endswith("/output.zip"):
         raise problems.Conflict(
             f"{path!r} belongs to task {task_id}, which is {status}: its archives cannot be replaced; "

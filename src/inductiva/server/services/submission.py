@@ -7,9 +7,10 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, func, insert, literal_column, select
+from sqlalchemy import Select, Text, bindparam, func, insert, literal_column, select
 
 from inductiva.protocol import commands
 from inductiva.protocol.compute import MachineGroupStatus
@@ -19,6 +20,7 @@ from inductiva.protocol.status import TaskStatusCode
 from inductiva.protocol.tasks import TaskRequest
 from inductiva.server import problems
 from inductiva.server.db.engine import Transaction
+from inductiva.server.db.prepared import Prepared, to_json
 from inductiva.server.db.schema import machine_groups, projects, tasks
 from inductiva.server.domain import paths
 
@@ -27,22 +29,43 @@ MAX_COMMANDS = 10_000
 MAX_PROJECT_CHARACTERS = 128
 MAX_KEY_CHARACTERS = 200
 MAX_TTL_SECONDS = 10 * 365 * 86400.0
-_BY_KEY = select(
-    tasks.c.id, tasks.c.status, tasks.c.time_to_live_seconds, tasks.c.idempotency_key, tasks.c.request_hash
-).where(tasks.c.user_id == bindparam("user"), tasks.c.idempotency_key.in_(bindparam("used", expanding=True)))
+
+
+def _one_of(name: str) -> Select[Any]:
+    """The items of a parameter that is a JSON list."""
+    return select(func.json_each(bindparam(name, type_=Text)).table_valued("value"))
+
+
+_GROUPS = Prepared(
+    select(machine_groups.c.user_id, machine_groups.c.id, machine_groups.c.status).where(
+        machine_groups.c.id.in_(_one_of("named"))
+    )
+)
+_BY_KEY = Prepared(
+    select(
+        *(tasks.c[name] for name in ("id", "status", "time_to_live_seconds", "storage_path")),
+        tasks.c.idempotency_key,
+        tasks.c.request_hash,
+    ).where(tasks.c.user_id == bindparam("user"), tasks.c.idempotency_key.in_(_one_of("used")))
+)
+_PROJECT = Prepared(
+    select(projects.c.id).where(projects.c.user_id == bindparam("user"), projects.c.name == bindparam("name"))
+)
 _COLUMNS = [
     "id", "user_id", "project_id", "group_id", "status", "simulator", "container_image", "extra_params",
     "input_resources", "stream_zip", "compress_with", "resubmit_on_preemption", "time_to_live_seconds",
     "storage_path", "idempotency_key", "request_hash", "created_at",
     "attempt", "num_retries", "report_seq", "event_seq", "metrics",
 ]  # fmt: skip
-_ROWS = func.json_each(bindparam("rows")).table_valued("value")
-_INSERT = insert(tasks).from_select(
-    _COLUMNS,
-    select(
-        *(_ROWS.c.value.op("->>")(literal_column(str(place))) for place in range(_COLUMNS.index("attempt"))),
-        *(literal_column(text) for text in ("0", "0", "0", "0", "'{}'")),
-    ),
+_ROWS = func.json_each(bindparam("rows", type_=Text)).table_valued("value")
+_INSERT = Prepared(
+    insert(tasks).from_select(
+        _COLUMNS,
+        select(
+            *(_ROWS.c.value.op("->>")(literal_column(str(place))) for place in range(_COLUMNS.index("attempt"))),
+            *(literal_column(text) for text in ("0", "0", "0", "0", "'{}'")),
+        ),
+    )
 )
 """All rows in one statement: for each row of its own SQLite would give the interpreter lock away and wait for it."""
 _ENDED = (MachineGroupStatus.TERMINATED, MachineGroupStatus.SHUTTING_DOWN)
@@ -64,6 +87,11 @@ class Submitted:
     task_id: str
     status: TaskStatusCode
     time_to_live_seconds: float | None
+    storage_path: str
+
+    @property
+    def input_path(self) -> str:
+        return f"{self.storage_path}/input.zip"
 
 
 def prepare(user_id: str, request: TaskRequest, key: str | None) -> Submission:
@@ -79,7 +107,7 @@ def _problem(request: TaskRequest, key: str | None) -> str | None:
     if key is not None and not 1 <= len(key) <= MAX_KEY_CHARACTERS:
         return f"the header Idempotency-Key has {len(key)} characters; give 1 to {MAX_KEY_CHARACTERS}"
     if not 1 <= len(request.simulator) <= 128 or len(request.container_image or "") > 1024:
-        return "simulator and container_image must be short names; see GET /simulators/available-images"
+        return "simulator and container_image must be short names; 'inductiva simulators list' shows those that exist"
     if request.project is not None and not 1 <= len(request.project) <= MAX_PROJECT_CHARACTERS:
         return f"a project's name has 1 to {MAX_PROJECT_CHARACTERS} characters; leave it out for the default project"
     ttl = request.time_to_live_seconds
@@ -122,21 +150,22 @@ def insert_all(tx: Transaction, submissions: list[Submission]) -> Sequence[Submi
             answers.append(_no_group(item.request.resource_pool, status))
             continue
         rows.append(_row(tx, item, project_ids[item.user_id, item.request.project or DEFAULT_PROJECT]))
-        answer = Submitted(item.task_id, TaskStatusCode.PENDING_INPUT, item.request.time_to_live_seconds)
+        answer = Submitted(
+            item.task_id, TaskStatusCode.PENDING_INPUT, item.request.time_to_live_seconds, storage_path(item)
+        )
         answers.append(answer)
         if item.key is not None:
             known[place] = (item.digest, answer)
     if rows:
-        tx.conn.execute(_INSERT, {"rows": msgspec.json.encode(rows).decode()})
+        _INSERT.run(tx.conn, {"rows": to_json(rows)})
     return answers
 
 
 def _groups(tx: Transaction, submissions: list[Submission]) -> dict[tuple[str, str], str]:
     """Status of each group that is named, by user and group id."""
     named = {item.request.resource_pool for item in submissions}
-    columns = (machine_groups.c.user_id, machine_groups.c.id, machine_groups.c.status)
-    rows = tx.conn.execute(select(*columns).where(machine_groups.c.id.in_(named)))
-    return {(row.user_id, row.id): row.status for row in rows}
+    rows = _GROUPS.rows(tx.connection, named=to_json(list(named)))
+    return {(row["user_id"], row["id"]): row["status"] for row in rows}
 
 
 def _known(tx: Transaction, submissions: list[Submission]) -> dict[tuple[str, str | None], tuple[str, Submitted]]:
@@ -146,12 +175,12 @@ def _known(tx: Transaction, submissions: list[Submission]) -> dict[tuple[str, st
         if item.key is not None:
             keys[item.user_id].append(item.key)
     return {
-        (user_id, row.idempotency_key): (
-            row.request_hash,
-            Submitted(row.id, TaskStatusCode(row.status), row.time_to_live_seconds),
+        (user_id, row["idempotency_key"]): (
+            row["request_hash"],
+            Submitted(row["id"], TaskStatusCode(row["status"]), row["time_to_live_seconds"], row["storage_path"]),
         )
         for user_id, used in keys.items()
-        for row in tx.conn.execute(_BY_KEY, {"user": user_id, "used": used})
+        for row in _BY_KEY.rows(tx.conn, user=user_id, used=to_json(used))
     }
 
 
@@ -166,7 +195,7 @@ def _repeated(item: Submission, digest: str, answer: Submitted) -> Submitted | E
 
 def _no_group(name: str, status: str | None) -> Exception:
     if status is None:
-        return problems.NotFound(f"there is no machine group {name!r}; see GET /compute/groups for those that exist")
+        return problems.NotFound(f"there is no machine group {name!r}; 'inductiva resources list' shows yours")
     return problems.Conflict(f"the machine group {name!r} is {status}; start another one and submit the task to it")
 
 
@@ -178,9 +207,7 @@ def _projects(tx: Transaction, submissions: list[Submission]) -> dict[tuple[str,
 
 def project_id(tx: Transaction, user_id: str, name: str) -> str:
     """Id of a project, created when it is missing."""
-    found = tx.conn.execute(
-        select(projects.c.id).where(projects.c.user_id == user_id, projects.c.name == name)
-    ).scalar_one_or_none()
+    found = _PROJECT.scalar(tx.connection, user=user_id, name=name)
     if found is not None:
         return str(found)
     values = {"id": str(uuid.uuid4()), "user_id": user_id, "name": name, "project_type": "project"}
@@ -188,10 +215,14 @@ def project_id(tx: Transaction, user_id: str, name: str) -> str:
     return values["id"]
 
 
+def storage_path(item: Submission) -> str:
+    prefix = paths.clean(item.request.storage_path_prefix or "")
+    return f"{prefix}/{item.task_id}" if prefix else item.task_id
+
+
 def _row(tx: Transaction, item: Submission, project: str) -> tuple[object, ...]:
     """The values of `_COLUMNS` up to those that are the same for all; JSON columns as text."""
     request = item.request
-    prefix = paths.clean(request.storage_path_prefix or "")
     return (
         item.task_id,
         item.user_id,
@@ -206,7 +237,7 @@ def _row(tx: Transaction, item: Submission, project: str) -> tuple[object, ...]:
         request.compress_with,
         request.resubmit_on_preemption,
         request.time_to_live_seconds,
-        f"{prefix}/{item.task_id}" if prefix else item.task_id,
+        storage_path(item),
         item.key,
         item.digest if item.key is not None else None,
         tx.now,

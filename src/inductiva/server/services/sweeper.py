@@ -7,13 +7,14 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Float, bindparam, func, select
 
 from inductiva.protocol.compute import MachineGroupStatus, Provider
 from inductiva.protocol.runner import StopCause
 from inductiva.protocol.status import ON_MACHINE, TaskStatusCode
 from inductiva.server.context import Context
 from inductiva.server.db.engine import Transaction
+from inductiva.server.db.prepared import Prepared, one_of
 from inductiva.server.db.schema import machine_groups, tasks
 from inductiva.server.services import attempts, groups, links
 from inductiva.server.services.lifecycle import TaskRow, load
@@ -31,6 +32,25 @@ TTL_MARGIN_SECONDS = 120.0
 """After this much more than its time to live a task is stopped by the server, should the runner not have done it."""
 ABANDONED_SECONDS = 3600.0
 """A task whose input has not come for so long keeps its group busy no longer."""
+TOGETHER_SECONDS = 0.1
+_LOST = Prepared(
+    select(tasks).where(tasks.c.lease_until <= bindparam("now", type_=Float), one_of(tasks.c.status, ON_MACHINE))
+)
+_FIRST_LEASE = Prepared(select(func.min(tasks.c.lease_until)).where(tasks.c.lease_until.is_not(None)))
+_LIMITED = Prepared(
+    select(tasks).where(
+        tasks.c.lease_until.is_not(None),
+        tasks.c.time_to_live_seconds.is_not(None),
+        tasks.c.computation_started_at.is_not(None),
+        tasks.c.stop_cause.is_(None),
+    )
+)
+_GROUPS = Prepared(select(machine_groups).where(machine_groups.c.status == bindparam("status")))
+_OF_GROUP = select(tasks.c.id).where(tasks.c.group_id == bindparam("group_id")).limit(1)
+_ACTIVE = Prepared(_OF_GROUP.where(one_of(tasks.c.status, (*ON_MACHINE, TaskStatusCode.SUBMITTED))))
+_PENDING = Prepared(
+    _OF_GROUP.where(tasks.c.status == TaskStatusCode.PENDING_INPUT, tasks.c.created_at > bindparam("horizon"))
+)
 
 
 class Sweeper:
@@ -52,7 +72,7 @@ class Sweeper:
             expected = self._context.clock() + delay
             try:
                 await asyncio.wait_for(self._woken.wait(), delay)
-                await asyncio.sleep(0.05)  # many things that happen together are looked at once
+                await asyncio.sleep(TOGETHER_SECONDS)  # many things that happen together are looked at once
             except TimeoutError:
                 pass
             if self._context.clock() > expected + LATE_SECONDS:
@@ -76,37 +96,25 @@ async def expire_leases(context: Context, looking_since: float) -> float:
     now = context.clock()
     if now < first:
         return first
-    for task in await context.db.read(lambda connection: lost_tasks(connection, now - MARGIN_SECONDS)):
+    for task in context.db.peek(lambda connection: _LOST.rows(connection, now=now - MARGIN_SECONDS)):
         machine = task["runner_id"]
         detail = f"The machine {machine} has not been heard of for {context.config.lease_seconds:.0f} s."
         after = await attempts.expire(context, task, detail)
         logger.warning("lease of task %s (attempt %d) ran out: %s", task["id"], task["attempt"], after)
-    earliest = await context.db.read(
-        lambda connection: connection.execute(select(func.min(tasks.c.lease_until))).scalar()
-    )
+    earliest = context.db.peek(_FIRST_LEASE.scalar)
     return float(earliest) + MARGIN_SECONDS if earliest is not None else float("inf")
-
-
-def lost_tasks(connection: Connection, now: float) -> list[TaskRow]:
-    query = select(tasks).where(tasks.c.lease_until <= now, tasks.c.status.in_([*ON_MACHINE]))
-    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 async def end_groups(context: Context) -> float:
     """Terminates groups that were idle for too long or have reached their time."""
     due = float("inf")
-    for group in await context.db.read(_started_groups):
+    for group in context.db.peek(lambda c: _GROUPS.rows(c, status=MachineGroupStatus.STARTED)):
         at, cause = _group_deadline(context, group)
         if at <= context.clock():
             await groups.terminate(context, group, cause)
         else:
             due = min(due, at)
     return due
-
-
-def _started_groups(connection: Connection) -> list[dict[str, Any]]:
-    query = select(machine_groups).where(machine_groups.c.status == MachineGroupStatus.STARTED)
-    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _group_deadline(context: Context, group: dict[str, Any]) -> tuple[float, StopCause]:
@@ -123,38 +131,28 @@ def _group_deadline(context: Context, group: dict[str, Any]) -> tuple[float, Sto
 def idle_since(context: Context, group: dict[str, Any]) -> float | None:
     """When the group last had something to do; None while it has."""
     horizon = context.clock() - ABANDONED_SECONDS
-    if context.db.query(lambda connection: is_busy(connection, group["id"], horizon)):
+    if context.db.peek(lambda connection: is_busy(connection, group["id"], horizon)):
         return None
     return max(context.active_at.get(group["id"], context.started_at), group["started_at"] or 0.0)
 
 
 def is_busy(connection: Connection, group_id: str, horizon: float) -> bool:
     """Whether tasks wait or run in a group; those still without input since before `horizon` do not count."""
-    statuses = [*ON_MACHINE, TaskStatusCode.SUBMITTED]
-    active = select(tasks.c.id).where(tasks.c.group_id == group_id, tasks.c.status.in_(statuses)).limit(1)
-    if connection.execute(active).first() is not None:
+    if _ACTIVE.first(connection, group_id=group_id) is not None:
         return True
-    pending = (tasks.c.status == TaskStatusCode.PENDING_INPUT) & (tasks.c.created_at > horizon)
-    return (
-        connection.execute(select(tasks.c.id).where(tasks.c.group_id == group_id, pending).limit(1)).first() is not None
-    )
+    return _PENDING.first(connection, group_id=group_id, horizon=horizon) is not None
 
 
 async def force_shutdowns(context: Context) -> float:
     """Ends the machines that a terminated group still has after a minute, and what they held."""
     due = float("inf")
-    for row in await context.db.read(_shutting_down):
+    for row in context.db.peek(lambda c: _GROUPS.rows(c, status=MachineGroupStatus.SHUTTING_DOWN)):
         at = row["terminate_requested_at"] + SHUTDOWN_SECONDS
         if at <= context.clock():
             await _force(context, row["id"])
         else:
             due = min(due, at)
     return due
-
-
-def _shutting_down(connection: Connection) -> list[dict[str, Any]]:
-    query = select(machine_groups).where(machine_groups.c.status == MachineGroupStatus.SHUTTING_DOWN)
-    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 async def _force(context: Context, group_id: str) -> None:
@@ -176,23 +174,13 @@ def _held(connection: Connection, group_id: str) -> list[TaskRow]:
 async def stop_overdue(context: Context) -> float:
     """The backstop of the time to live, which the runner watches itself."""
     due = float("inf")
-    for task in await context.db.read(_limited_tasks):
+    for task in context.db.peek(_LIMITED.rows):
         at = task["computation_started_at"] + task["time_to_live_seconds"] + TTL_MARGIN_SECONDS
         if at > context.clock():
             due = min(due, at)
         elif await context.db.write(_mark_overdue, task["id"]):
             links.stop(context, task["runner_id"], task["id"], task["attempt"], StopCause.TTL)
     return due
-
-
-def _limited_tasks(connection: Connection) -> list[TaskRow]:
-    query = select(tasks).where(
-        tasks.c.lease_until.is_not(None),
-        tasks.c.time_to_live_seconds.is_not(None),
-        tasks.c.computation_started_at.is_not(None),
-        tasks.c.stop_cause.is_(None),
-    )
-    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _mark_overdue(tx: Transaction, task_id: str) -> bool:

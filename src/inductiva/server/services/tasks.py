@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +15,9 @@ from inductiva.protocol.status import KILLABLE, Actor, TaskEvent, TaskStatusCode
 from inductiva.server import problems
 from inductiva.server.context import Context
 from inductiva.server.db.engine import Transaction
-from inductiva.server.db.schema import task_metadata, tasks
+from inductiva.server.db.schema import task_metadata
 from inductiva.server.objects.local import Digest
-from inductiva.server.services import archives, queue
+from inductiva.server.services import archives, lifecycle, queue
 from inductiva.server.services.lifecycle import TaskRow, change, load, transition
 
 MAX_METADATA = 256
@@ -29,16 +28,13 @@ def find(connection: Connection, user_id: str, task_id: str) -> TaskRow:
     """A user's task. Raises NotFound: another user's task does not exist either."""
     if not is_task_id(task_id):
         raise problems.NotFound(
-            f"{task_id!r} is no task id: ids have {TASK_ID_LENGTH} characters a-z and 0-9; see GET /tasks for yours"
+            f"{task_id!r} is no task id: ids have {TASK_ID_LENGTH} characters a-z and 0-9; "
+            "'inductiva tasks list' shows yours"
         )
-    row = (
-        connection.execute(select(tasks).where(tasks.c.id == task_id, tasks.c.user_id == user_id))
-        .mappings()
-        .one_or_none()
-    )
-    if row is None:
-        raise problems.NotFound(f"there is no task {task_id!r} of yours; see GET /tasks for those that exist")
-    return dict(row)
+    row = lifecycle.find(connection, task_id)
+    if row is None or row["user_id"] != user_id:
+        raise problems.NotFound(f"there is no task {task_id!r} ; 'inductiva tasks list' shows yours")
+    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +50,7 @@ async def input_uploaded(context: Context, task: TaskRow) -> None:
         return
     path = context.store.locate(task["user_id"], input_path(task))
     try:
-        members = await asyncio.to_thread(check_file, path)
-        digest = await asyncio.to_thread(context.store.digest, path)
+        digest, members = await context.store.look(path, lambda: (context.store.digest(path), check_file(path)))
     except FileNotFoundError:
         raise problems.Invalid(
             f"no input was uploaded for task {task['id']}: PUT a zip to the signed URL of {input_path(task)!r} first"

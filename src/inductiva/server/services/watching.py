@@ -7,7 +7,7 @@ import codecs
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from inductiva.protocol.status import STATUSES, TaskStatusCode
 from inductiva.protocol.times import to_wire
@@ -22,12 +22,33 @@ from inductiva.protocol.watch import (
     WatchMessage,
 )
 from inductiva.server.context import Context
+from inductiva.server.db.prepared import Prepared
 from inductiva.server.db.schema import task_events, tasks
 from inductiva.server.services.lifecycle import TaskRow
 from inductiva.server.services.queue import tasks_ahead
 
 POSITION_SECONDS = 0.2
 """A queue that moves fast is told of this often."""
+
+_OF_TASK = task_events.c.task_id == bindparam("task_id")
+_EVENTS_AFTER = Prepared(
+    select(task_events).where(_OF_TASK, task_events.c.seq > bindparam("seen")).order_by(task_events.c.seq)
+)
+_BEGAN = Prepared(
+    select(task_events.c.time)
+    .where(_OF_TASK, task_events.c.status == bindparam("status"))
+    .order_by(task_events.c.seq)
+    .limit(1)
+)
+_STATUS = Prepared(select(tasks.c.status).where(tasks.c.id == bindparam("task_id")))
+_SEEN = Prepared(
+    select(
+        *(tasks.c[name] for name in ("id", "group_id", "status", "attempt", "event_seq", "queue_seq")),
+        tasks.c.created_at,
+        tasks.c.error_detail,
+    ).where(tasks.c.id == bindparam("task_id"))
+)
+"""What a watcher needs of a task."""
 
 
 @dataclass(slots=True)
@@ -51,10 +72,9 @@ class Watcher:
             return
         if self.seen == row["event_seq"]:
             return
-        query = select(task_events).where(task_events.c.task_id == self.task_id, task_events.c.seq > self.seen)
-        for event in connection.execute(query.order_by(task_events.c.seq)):
-            self.seen = event.seq
-            yield _change(TaskStatusCode(event.status), event.time, event.detail, None)
+        for event in _EVENTS_AFTER.rows(connection, task_id=self.task_id, seen=self.seen):
+            self.seen = event["seq"]
+            yield _change(TaskStatusCode(event["status"]), event["time"], event["detail"], None)
 
     def position(self, connection: Connection, row: TaskRow) -> QueuePosition | None:
         """The place in the queue, when it has changed."""
@@ -101,13 +121,9 @@ class Watcher:
 
 def _current(connection: Connection, row: TaskRow) -> StatusChange:
     status = TaskStatusCode(row["status"])
-    last = connection.execute(
-        select(task_events.c.time)
-        .where(task_events.c.task_id == row["id"], task_events.c.status == status)
-        .order_by(task_events.c.seq)
-    ).scalars()
+    began = _BEGAN.scalar(connection, task_id=row["id"], status=status)
     ahead = tasks_ahead(connection, row["group_id"], row["queue_seq"]) if status is TaskStatusCode.SUBMITTED else None
-    return _change(status, next(iter(last), row["created_at"]), row["error_detail"], ahead)
+    return _change(status, row["created_at"] if began is None else began, row["error_detail"], ahead)
 
 
 def _change(status: TaskStatusCode, time: float, detail: str | None, ahead: int | None) -> StatusChange:
@@ -170,12 +186,10 @@ async def _set_before(event: asyncio.Event, deadline: float) -> bool:
 
 
 def _row_status(context: Context, task_id: str) -> str:
-    query = select(tasks.c.status).where(tasks.c.id == task_id)
-    return context.db.peek(lambda connection: str(connection.execute(query).scalar_one()))
+    return context.db.peek(lambda connection: str(_STATUS.scalar(connection, task_id=task_id)))
 
 
 def _row(context: Context, watcher: Watcher) -> TaskRow:
-    def query(connection: Connection) -> TaskRow:
-        return dict(connection.execute(select(tasks).where(tasks.c.id == watcher.task_id)).mappings().one())
-
-    return context.db.peek(query)
+    row = context.db.peek(lambda connection: _SEEN.first(connection, task_id=watcher.task_id))
+    assert row is not None, "a task that was found once stays"
+    return row
