@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -57,6 +58,7 @@ async def _serve(directory: Path, config: MachineConfig) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave)
+    gc.freeze()  # what is loaded now stays: looking at it again and again would be a tenth of the work for a task
     code = await agent.run()
     logging.shutdown()
     sys.stderr.flush()

@@ -36,7 +36,7 @@ from inductiva.runner import disk, host, outcomes, sandbox
 from inductiva.runner.attempt import Attempt
 from inductiva.runner.connection import Connection, RefusedError
 from inductiva.runner.live import LiveRequests
-from inductiva.runner.tools import Tools
+from inductiva.runner.tools import Provided, Tools
 from inductiva.runner.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
@@ -54,8 +54,11 @@ class Agent:
         self._config = config
         self._attempts_directory = directory / "attempts"
         self._attempts_directory.mkdir(parents=True, exist_ok=True)
+        self._spare = directory / "spare"
+        self._has_spare = False
+        Workspace(self._spare).remove()
         self._sandbox = sandbox.detect(directory / "etc")
-        self._tools = Tools(self._sandbox, Path(config.environments), self._post)
+        self._tools = Tools(self._sandbox, Provided(Path(config.environments)), self._post)
         self._connection = Connection(config, self._hello, self._on_message, self._on_close)
         self._attempts: dict[_Key, Attempt] = {}
         self._runs: dict[_Key, asyncio.Task[None]] = {}
@@ -143,7 +146,10 @@ class Agent:
         self._runs.pop(key, None)
         await self._live.end_of(attempt)
         attempt.close()
-        await asyncio.to_thread(attempt.workspace.remove)
+        if self._has_spare or not attempt.workspace.recycle(self._spare):
+            await asyncio.to_thread(attempt.workspace.remove)
+        else:
+            self._has_spare = True
         self._offer()
 
     def _assign(self, work: Work) -> None:
@@ -153,7 +159,8 @@ class Agent:
         self._is_ready = False
         workspace = Workspace(self._attempts_directory / f"{work.task_id}.{work.attempt}")
         try:
-            workspace.create(work)
+            workspace.create(work, self._spare if self._has_spare else None)
+            self._has_spare = False
             self._begin(work, workspace)
         except OSError as error:
             _LOG.exception("task %s cannot be taken", work.task_id)

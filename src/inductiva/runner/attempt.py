@@ -31,7 +31,7 @@ from inductiva.protocol.watch import LogStream
 from inductiva.runner import command, environments, outcomes
 from inductiva.runner.computation import Computation
 from inductiva.runner.disk import watch_disk
-from inductiva.runner.exchange import Exchange
+from inductiva.runner.exchange import SMALL_BYTES, Exchange
 from inductiva.runner.journal import Decided, Journal, Outcome, Phase, Reached, StopAsked, Stored
 from inductiva.runner.logs import LogShipper
 from inductiva.runner.outcomes import Over
@@ -57,7 +57,7 @@ class Attempt:
         self._progress = self._journal.progress
         self._stopping = Stopping()
         self.reporter = Reporter(work, self._journal, tools.post)
-        self.exchange = Exchange(work, tools, self._stopping)
+        self.exchange = Exchange(work, tools)
         self.computation = Computation(work, workspace, tools, self._journal, self.reporter, self._stopping)
         paths = {stream: workspace.log(stream) for stream in LogStream}
         self.logs = LogShipper(work.task_id, work.attempt, paths, tools.post)
@@ -138,6 +138,7 @@ class Attempt:
         if self._progress.decided is None:
             self._journal.append(Decided(outcome))
         self._disarm()
+        self.logs.ship()  # the server takes the end of the logs while the output is packed
         seconds = 0.0
         if (began := self._progress.times.get(Phase.COMPUTING)) is not None:
             seconds = max(0.0, time.time() - began)
@@ -183,7 +184,11 @@ class Attempt:
         with self.reporter.operation(OperationName.UNCOMPRESS_INPUT):
             began = time.monotonic()
             sim_dir = command.relative_directory(self.work.params.sim_dir) or "."
-            size = await self._stopping.in_thread(lambda: self.workspace.unpack(sim_dir, self._stopping.check))
+            if self.work.input_size <= SMALL_BYTES:
+                self._stopping.check()
+                size = self.workspace.unpack(sim_dir, self._stopping.check)
+            else:
+                size = await self._stopping.in_thread(lambda: self.workspace.unpack(sim_dir, self._stopping.check))
         self._reach(Phase.UNPACKED, input_decompression_seconds=time.monotonic() - began, input_size_bytes=size)
 
     async def _provide(self) -> None:
@@ -198,11 +203,12 @@ class Attempt:
         return self._environment
 
     async def _resolve(self) -> environments.Environment:
-        def resolve() -> environments.Environment:
-            return environments.resolve(self.work.container_image, self._tools.environments, _LOG.info)
-
+        image, provided = self.work.container_image, self._tools.environments
+        self._stopping.check()
         try:
-            return await self._stopping.unless(asyncio.to_thread(resolve))
+            if (known := provided.get(image)) is not None:
+                return known
+            return await self._stopping.unless(asyncio.to_thread(provided.resolve, image))
         except environments.EnvironmentUnavailable as error:
             raise outcomes.failed_to_run(str(error)) from error
 
@@ -237,13 +243,16 @@ class Attempt:
     async def _store(self) -> None:
         with self.reporter.operation(OperationName.UPLOAD_OUTPUT) as ending:
             began = time.monotonic()
-            output, problem = await self.exchange.store(self.workspace.pack)
+            output, problem = await self._send_output()
             ending.update(ok=output is not None)
         self._journal.append(Stored(output))
         metrics = {"output_upload_seconds": time.monotonic() - began, **_sizes(output)}
         if output is None:
             self._explain_missing_output(problem)
         self._reach(Phase.STORED, **metrics)
+
+    async def _send_output(self) -> tuple[StoredOutput | None, str]:
+        return await self.exchange.store(self.workspace.pack, is_small=self.workspace.is_small())
 
     def _explain_missing_output(self, problem: str) -> None:
         outcome = self._outcome()
@@ -260,7 +269,7 @@ class Attempt:
             self._tell_end()
         while not await self.reporter.wait_for_all():
             _LOG.warning("the output of %s was refused: %s", self.work.task_id, self.reporter.refusal)
-            output, problem = await self.exchange.store(self.workspace.pack)
+            output, problem = await self._send_output()
             self._journal.append(Stored(output))
             if output is None:
                 self._explain_missing_output(problem)

@@ -81,7 +81,9 @@ def directory_inside(work: Work) -> str:
 
 def directory_outside(work: Work, workspace: Workspace) -> Path | None:
     """Where the commands run on the machine; None when there is no such directory inside the artifacts."""
-    path = workspace.artifacts / (work.params.run_subprocess_dir or ".")
+    if work.params.run_subprocess_dir is None:
+        return workspace.artifacts
+    path = workspace.artifacts / work.params.run_subprocess_dir
     real, top = path.resolve(), workspace.artifacts.resolve()
     return real if real.is_dir() and real.is_relative_to(top) else None
 

@@ -5,11 +5,15 @@ A directory of copies, because bubblewrap takes a fifth of a millisecond for eac
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+import time
 from pathlib import Path
 
 _HOST = Path("/etc")
+_FRESH_SECONDS = 1.0
+_refreshed: dict[Path, float] = {}
 _FILES = (
     "ca-certificates.conf",
     "gai.conf",
@@ -56,6 +60,7 @@ def prepare(etc: Path, user: int) -> None:
 
 def refresh(etc: Path) -> None:
     """Copy again the files that changed, such as `resolv.conf` on a machine that moved to another network."""
+    _refreshed[etc] = time.monotonic()
     for name in _FILES:
         source, target = _HOST / name, etc / name
         stamp = _stamp(source)
@@ -64,6 +69,12 @@ def refresh(etc: Path) -> None:
         fresh = target.with_name(f"{name}.new")
         shutil.copy2(source, fresh)
         fresh.rename(target)
+
+
+def refresh_sometimes(etc: Path) -> None:
+    """`refresh` unless that was done within the last second."""
+    if time.monotonic() - _refreshed.get(etc, -math.inf) > _FRESH_SECONDS:
+        refresh(etc)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -10,13 +10,14 @@ from pathlib import Path
 from inductiva import archive
 from inductiva.protocol.runner import StoredOutput, Urls, UrlsRequest, Work
 from inductiva.runner import outcomes
-from inductiva.runner.stopping import Stopping
 from inductiva.runner.tools import Tools
 from inductiva.runner.transfer import SourceError, TransferError
 
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 10.0
+SMALL_BYTES = 16 * 1024
+"""An input of at most this size is written and unpacked without a thread: it becomes 16 MiB at the very most."""
 _PATIENCE = 5
 """How often a refusal, an unreadable file or a wrong checksum is tried again before it is final."""
 
@@ -24,10 +25,9 @@ _PATIENCE = 5
 class Exchange:
     """Transfers of one attempt."""
 
-    def __init__(self, work: Work, tools: Tools, stopping: Stopping) -> None:
+    def __init__(self, work: Work, tools: Tools) -> None:
         self._work = work
         self._tools = tools
-        self._stopping = stopping
         self._input_url = work.input_url
         self._output_url = work.output_url
         self._renewed = asyncio.Event()
@@ -58,7 +58,7 @@ class Exchange:
         tries = wrong = 0
         while True:
             try:
-                found = await self._stopping.in_thread(lambda: self._download(target))
+                found = await self._download(target)
             except TransferError as error:
                 problem, is_wrong = str(error), error.is_refusal
             else:
@@ -72,16 +72,20 @@ class Exchange:
             await self._pause(tries)
             tries += 1
 
-    def _download(self, target: Path) -> tuple[int, str]:
+    async def _download(self, target: Path) -> tuple[int, str]:
+        is_small = self._work.input_size <= SMALL_BYTES
         with self._tools.transfers.lend() as transfer:
-            return transfer.download(self._input_url, target, self._stopping.check)
+            return await transfer.download(self._input_url, target, is_small=is_small)
 
-    async def store(self, pack: Callable[[], archive.ZipStream]) -> tuple[StoredOutput | None, str]:
-        """Send the archive that `pack` makes, made anew for each try. None and the reason if refused for good."""
+    async def store(self, pack: Callable[[], archive.ZipStream], *, is_small: bool) -> tuple[StoredOutput | None, str]:
+        """Send the archive that `pack` makes, made anew for each try. None and the reason if refused for good.
+
+        `is_small`: it is packed so soon that the event loop can wait for it.
+        """
         tries = wrong = 0
         while True:
             try:
-                return await asyncio.to_thread(self._upload, pack), ""
+                return await self._upload(pack, is_small), ""
             except TransferError as error:
                 problem, is_wrong = str(error), error.is_refusal
             except (SourceError, OSError, archive.ArchiveError) as error:
@@ -93,7 +97,7 @@ class Exchange:
             await self._pause(tries)
             tries += 1
 
-    def _upload(self, pack: Callable[[], archive.ZipStream]) -> StoredOutput:
+    async def _upload(self, pack: Callable[[], archive.ZipStream], is_small: bool) -> StoredOutput:
         streams: list[archive.ZipStream] = []
 
         def body() -> archive.ZipStream:
@@ -101,6 +105,6 @@ class Exchange:
             return streams[-1]
 
         with self._tools.transfers.lend() as transfer:
-            transfer.upload(self._output_url, body)
+            await transfer.upload(self._output_url, body, is_small=is_small)
         stream = streams[-1]
         return StoredOutput(stream.size, stream.sha256, stream.files, stream.uncompressed_size)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import struct
-import zlib
 from enum import IntEnum
 from pathlib import Path
 
@@ -18,8 +16,8 @@ import msgspec
 
 from inductiva.protocol.runner import Report, StoredOutput
 from inductiva.protocol.status import TaskEvent
+from inductiva.runner import frames
 
-_HEAD = struct.Struct("<II")
 _ROOM_BYTES = 64 * 1024
 
 
@@ -142,19 +140,20 @@ class Journal:
         """Open or make the file and read what it holds. Raises OSError when there is no room for it."""
         self.progress = Progress()
         self._end = 0
-        if path.exists():
-            for record, end in read(path.read_bytes()):
-                self.progress.add(record)
-                self._end = end
+        data = frames.contents(path) if path.exists() else b""
+        for record, end in read(data):
+            self.progress.add(record)
+            self._end = end
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.ftruncate(self._file, self._end)
+        if data.count(0, self._end) < len(data) - self._end:
+            os.ftruncate(self._file, self._end)
         self._room = self._end
         self._take_room()
 
     def append(self, record: Record) -> None:
         """Write and add a record. Raises OSError when the disk takes no more."""
         body = _ENCODER.encode(record)
-        frame = _HEAD.pack(len(body), zlib.crc32(body)) + body
+        frame = frames.frame(body)
         if os.pwrite(self._file, frame, self._end) < len(frame):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._end += len(frame)
@@ -180,15 +179,11 @@ def read(data: bytes) -> list[tuple[Record, int]]:
     """The whole records at the beginning of `data`, each with the offset at which it ends."""
     records: list[tuple[Record, int]] = []
     offset = 0
-    while offset + _HEAD.size <= len(data):
-        size, crc = _HEAD.unpack_from(data, offset)
-        body = data[offset + _HEAD.size : offset + _HEAD.size + size]
-        if size == 0 or len(body) < size or zlib.crc32(body) != crc:
-            break
+    while body := frames.unframe(data, offset):
         try:
             record = _DECODER.decode(body)
         except msgspec.DecodeError:
             break
-        offset += _HEAD.size + size
+        offset += frames.HEAD.size + len(body)
         records.append((record, offset))
     return records

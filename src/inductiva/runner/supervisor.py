@@ -19,6 +19,7 @@ import msgspec
 
 from inductiva.runner import processes
 from inductiva.runner.files import open_append
+from inductiva.runner.frames import contents, overwrite
 from inductiva.runner.polling import until
 from inductiva.runner.processes import MARK_VARIABLE, Stat
 
@@ -34,7 +35,6 @@ _INFO_FD = 9
 _ROOM = b" " * 1024
 """What is written down later overwrites this, so that a full disk cannot prevent it."""
 _POLL_SECONDS = 0.02
-_SETTLE_SECONDS = 0.0005
 _WRAPPER_SECONDS = 2.0
 _DEFAULT_SIGNALS = [signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -78,12 +78,14 @@ class SandboxInfo(msgspec.Struct, rename="kebab"):
     pid_namespace: int | None = None
 
 
-class Process:
-    """A supervised command, started by this runner or by the one before it."""
+_INFO_DECODER = msgspec.json.Decoder(SandboxInfo)
 
-    def __init__(self, pid: int, files: CommandFiles) -> None:
+
+class Watch:
+    """Tells when a process ends, a child or not. Raises ProcessLookupError when there is none."""
+
+    def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._files = files
         self._pidfd = os.pidfd_open(pid)
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().add_reader(self._pidfd, self._on_exit)
@@ -101,15 +103,23 @@ class Process:
             os.close(self._pidfd)
             self._pidfd = -1
 
+    async def gone_within(self, seconds: float | None) -> bool:
+        """Whether the process has ended, at the latest after `seconds`."""
+        await asyncio.wait([self._gone], timeout=seconds)
+        return self._gone.done()
+
+
+class Process(Watch):
+    """A supervised command, started by this runner or by the one before it."""
+
+    def __init__(self, pid: int, files: CommandFiles) -> None:
+        super().__init__(pid)
+        self._files = files
+
     async def wait(self) -> int | None:
         """The exit code as a shell sees it (128 + n for signal n); None when the supervising shell was lost."""
         await asyncio.shield(self._gone)
         return read_exit(self._files)
-
-    async def gone_within(self, seconds: float) -> bool:
-        """Whether the process has ended, at the latest after `seconds`."""
-        await asyncio.wait([self._gone], timeout=seconds)
-        return self._gone.done()
 
 
 def _reap(pid: int) -> None:
@@ -122,15 +132,15 @@ def spawn(argv: Sequence[str], files: CommandFiles, streams: Streams, directory:
 
     Raises OSError when a file of `streams` cannot be opened or the shell cannot be started.
     """
-    files.exit.write_bytes(_ROOM)
-    files.pid.write_bytes(_ROOM)
+    for path in (files.exit, files.pid, files.info):
+        overwrite(path, _ROOM)
     stdout = open_append(streams.stdout)
     stderr = open_append(streams.stderr)
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, str(streams.stdin), os.O_RDONLY, 0),
         (os.POSIX_SPAWN_DUP2, stdout, 1),
         (os.POSIX_SPAWN_DUP2, stderr, 2),
-        (os.POSIX_SPAWN_OPEN, _INFO_FD, str(files.info), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
+        (os.POSIX_SPAWN_OPEN, _INFO_FD, str(files.info), os.O_WRONLY, 0),
     ]
     wrapper = ["sh", "-c", _WRAPPER, "sh", str(files.pid), str(files.exit), str(directory), *argv]
     try:
@@ -151,7 +161,7 @@ def spawn(argv: Sequence[str], files: CommandFiles, streams: Streams, directory:
 def read_exit(files: CommandFiles) -> int | None:
     """The exit code that the command's supervising shell wrote, or None."""
     try:
-        line, ended, _ = files.exit.read_text().partition("\n")
+        line, ended, _ = contents(files.exit).partition(b"\n")
     except OSError:
         return None
     return int(line) if ended else None
@@ -192,13 +202,27 @@ def _is_same(stat: Stat) -> bool:
 def sandbox_pid(files: CommandFiles) -> int | None:
     """First process of the command's sandbox while anything runs in it; None without a sandbox or when it is empty."""
     try:
-        info = msgspec.json.decode(files.info.read_bytes(), type=SandboxInfo)
-        namespace = Path(f"/proc/{info.child_pid}/ns/pid").stat().st_ino
+        info = _INFO_DECODER.decode(contents(files.info))
+        namespace = os.stat(f"/proc/{info.child_pid}/ns/pid").st_ino  # noqa: PTH116 as it is called for each command
     except (OSError, msgspec.DecodeError):
         return None
     # A dead process that nobody has waited for keeps its entry for a while.
     is_alive = namespace == info.pid_namespace and processes.read_stat(info.child_pid) is not None
     return info.child_pid if is_alive else None
+
+
+async def _sandbox_gone(files: CommandFiles, seconds: float) -> bool:
+    """Whether the command's sandbox has ended, at the latest after `seconds`."""
+    if (first := sandbox_pid(files)) is None:
+        return True
+    try:
+        watch = Watch(first)
+    except ProcessLookupError:
+        return True
+    try:
+        return sandbox_pid(files) != first or await watch.gone_within(max(0.0, seconds))
+    finally:
+        watch.close()
 
 
 class Tree:
@@ -209,7 +233,8 @@ class Tree:
         self._mark = f"{MARK_VARIABLE}={mark}".encode()
 
     def _commands(self) -> list[CommandFiles]:
-        return [CommandFiles(self._directory, int(path.stem)) for path in self._directory.glob("*.pid")]
+        names = [name for name in os.listdir(self._directory) if name.endswith(".pid")]  # noqa: PTH208 as it is quicker
+        return [CommandFiles(self._directory, int(name.removesuffix(".pid"))) for name in names]
 
     def _guards(self) -> set[int]:
         """Supervising shells and first processes of sandboxes: they hold the tree together and end by themselves."""
@@ -243,8 +268,11 @@ class Tree:
 
         Quicker than looking at every process.
         """
-        commands = self._commands()
-        return await until(lambda: all(sandbox_pid(files) is None for files in commands), seconds, _SETTLE_SECONDS)
+        deadline = asyncio.get_running_loop().time() + seconds
+        for files in self._commands():
+            if not await _sandbox_gone(files, deadline - asyncio.get_running_loop().time()):
+                return False
+        return True
 
     async def end(self, grace_seconds: float) -> None:
         """SIGTERM to the simulation, up to `grace_seconds` for it to end, then SIGKILL until nothing is left."""

@@ -2,7 +2,7 @@
 
 work.msgpack     what to do; a directory without it was not whole and is thrown away
 journal          what was done
-input.zip        the input as it came; gone once unpacked
+input.zip        the input as it came; cut once unpacked
 manifest         the input's files as they were before the first command
 commands/        pids, exit codes and prompts of the commands
 scratch/         /tmp of the commands
@@ -22,9 +22,10 @@ import msgspec
 from inductiva import archive
 from inductiva.protocol.runner import Work
 from inductiva.protocol.watch import LogStream
-from inductiva.runner import files
+from inductiva.runner import clearing, files, frames
 
 _LOG = logging.getLogger(__name__)
+_OF_FIRST_COMMAND = ("0.pid", "0.exit", "0.info")
 ARCHIVE_PREFIX = "artifacts/"
 
 Stamp = tuple[int, int, int, int]
@@ -43,19 +44,49 @@ class Workspace:
         self.commands = root / "commands"
         self.scratch = root / "scratch"
         self.artifacts = root / "artifacts"
+        self._scratch_stamp: Stamp | None = None
 
-    def create(self, work: Work) -> None:
-        """Make the directories and write `work` down, last, in one step."""
-        for directory in (self.commands, self.scratch, self.artifacts):
-            directory.mkdir(parents=True, exist_ok=True)
-        temporary = self.work.with_suffix(".new")
-        temporary.write_bytes(msgspec.msgpack.encode(work))
-        temporary.rename(self.work)
+    def create(self, work: Work, spare: Path | None = None) -> None:
+        """Make the directories, or take the `spare` ones, and write `work` down, last.
+
+        Half of it would not be taken for the whole.
+        """
+        if spare is not None:
+            spare.rename(self.root)
+        for directory in (self.root, self.commands, self.scratch, self.artifacts):
+            if spare is None or not directory.exists():
+                directory.mkdir(exist_ok=True)
+        self._scratch_stamp = _of(self.scratch.stat())
+        frames.write(self.work, msgspec.msgpack.encode(work))
+
+    def recycle(self, spare: Path) -> bool:
+        """Make the directory of an attempt that is over the `spare` one of the next: no byte of it is left.
+
+        Some file systems take a millisecond for each new file when many were deleted lately. False when there is too
+        much or something unusual in it; `remove` it then.
+        """
+        try:
+            for path in (self.work, self.manifest, self.journal):
+                frames.wipe(path)  # the work first: what is left is not taken for a whole attempt
+            self._cut_input()  # also one that came in part
+            for name in os.listdir(self.commands):  # noqa: PTH208 as it is quicker
+                if name not in _OF_FIRST_COMMAND:
+                    return False
+                frames.wipe(self.commands / name)
+            if not clearing.remove_little(self.artifacts):
+                return False
+            # A simulation may have changed more of its scratch directory than one sees: it is kept only if untouched.
+            if _stamp(self.scratch) != self._scratch_stamp and not clearing.remove_little(self.scratch):
+                return False
+            self.root.rename(spare)
+        except OSError:
+            return False
+        return True
 
     def read_work(self) -> Work | None:
         """What the attempt is; None when the directory is not whole."""
         try:
-            return msgspec.msgpack.decode(self.work.read_bytes(), type=Work)
+            return msgspec.msgpack.decode(frames.read(self.work), type=Work)
         except (OSError, msgspec.DecodeError):
             return None
 
@@ -79,9 +110,14 @@ class Workspace:
         self._clear()
         with self.input.open("rb") as file:
             extracted = archive.extract(file, self.artifacts, prefix=f"{sim_dir}/", progress=lambda _: check())
-        self.manifest.write_bytes(msgspec.msgpack.encode(stamps(self.artifacts)))
-        self.input.unlink()
+        frames.write(self.manifest, msgspec.msgpack.encode(stamps(self.artifacts)))
+        self._cut_input()
         return extracted.total_bytes
+
+    def _cut_input(self) -> None:
+        """Give its room back."""
+        if self.input.exists():
+            os.truncate(self.input, 1)  # not 0, after which ext4 writes the next input to the disk at once
 
     def _clear(self) -> None:
         """An earlier try to unpack may have left a part."""
@@ -94,8 +130,8 @@ class Workspace:
         for stream in LogStream:
             files.append(self.log(stream), "")
         before: dict[str, Stamp] = {}
-        if self.manifest.exists():
-            before = msgspec.msgpack.decode(self.manifest.read_bytes(), type=dict[str, Stamp])
+        if data := frames.read(self.manifest):
+            before = msgspec.msgpack.decode(data, type=dict[str, Stamp])
 
         def is_untouched(name: str) -> bool:
             return name in before and _stamp(self.artifacts / name) == before[name]
@@ -104,11 +140,15 @@ class Workspace:
         entries = archive.scan(self.artifacts, ARCHIVE_PREFIX, skip=is_untouched, follow=False, on_error=_left_out)
         return archive.ZipStream(entries)
 
+    def is_small(self) -> bool:
+        """Whether the artifacts are packed sooner than a thread would be started for it."""
+        return clearing.is_little(self.artifacts)
+
     def remove(self) -> None:
         """Delete the whole attempt. What a simulation made unreadable for its own user is opened first."""
-        if self.work.exists():
-            self.work.unlink()
-        shutil.rmtree(self.root, onerror=_open_and_retry)
+        self.work.unlink(missing_ok=True)
+        if not clearing.remove_little(self.root):
+            shutil.rmtree(self.root, onerror=_open_and_retry)
 
 
 def stamps(root: Path) -> dict[str, Stamp]:

