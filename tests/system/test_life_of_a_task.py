@@ -232,6 +232,14 @@ def test_an_idle_group_ends_by_itself(platform: Platform) -> None:
     )
 
 
+def test_a_machine_that_left_leaves_nothing_behind(fresh: Platform) -> None:
+    group = fresh.group()
+    fresh.wait(fresh.submit(group, ["true"]), S.SUCCESS)
+    assert list(fresh.layout.machines.iterdir())
+    fresh.rest("DELETE", f"/compute/group?machine_group_id={group}")
+    eventually(lambda: not list(fresh.layout.machines.iterdir()), "its directory is gone")
+
+
 def test_files_of_a_running_task_are_live(platform: Platform, group: str) -> None:
     script = "mkdir d; echo one > d/a.txt; echo ready; while ! [ -e stop ]; do sleep 0.05; done\n"
     task = platform.submit(group, ["bash run.sh"], {"run.sh": script})

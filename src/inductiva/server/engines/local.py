@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -80,6 +81,13 @@ def kill(pid: int | None, directory: Path) -> None:
     """Ends a machine's runner at once."""
     if pid is not None and is_runner(pid, directory):
         os.kill(pid, signal.SIGKILL)
+
+
+def forget(directory: Path) -> None:
+    """Removes the directory of a machine that left for good, unless something of an attempt is still in it."""
+    attempts = directory / "attempts"
+    if not attempts.is_dir() or not any(attempts.iterdir()):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def last_words(directory: Path) -> str:

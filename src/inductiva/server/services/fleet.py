@@ -110,6 +110,8 @@ class Fleet:
             if not self._ending():
                 await asyncio.sleep(backoff)
         await self._context.db.write(groups.machine_left, machine_id)
+        if self._context.db.peek(lambda c: _has_left(c, machine_id)):
+            await asyncio.to_thread(local.forget, self.directory(machine_id))
         self._context.sweeper.wake()
 
     def _ending(self) -> bool:
@@ -149,6 +151,11 @@ class Fleet:
 
 def _pid(connection: Connection, machine_id: str) -> int | None:
     return connection.execute(select(machines.c.pid).where(machines.c.id == machine_id)).scalar_one_or_none()
+
+
+def _has_left(connection: Connection, machine_id: str) -> bool:
+    query = select(machines.c.terminated_at).where(machines.c.id == machine_id)
+    return connection.execute(query).scalar_one_or_none() is not None
 
 
 def _is_wanted(connection: Connection, machine_id: str) -> bool:
