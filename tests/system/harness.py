@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -306,6 +307,29 @@ class Platform:
         answer = self.rest("GET", f"/tasks/{task}/live/tail?filename={name}&lines=1000")
         frame = json.loads(answer.body.splitlines()[0])
         return "\n".join(frame["message"]) if frame["status"] == "success" else ""
+
+
+def in_terminal(platform: Platform, arguments: list[str], **environment: str) -> str:
+    """What a terminal shows of a command."""
+    ours, theirs = pty.openpty()
+    plain = {name: value for name, value in platform.environment.items() if name != "NO_COLOR"}
+    with subprocess.Popen(
+        [str(BIN / "inductiva"), *arguments],
+        env={**plain, "TERM": "xterm", **environment},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:  # how Linux says that nobody has the terminal open any more
+            pass
+        os.close(ours)
+        assert process.wait(30) == 0
+    return shown.decode()
 
 
 def kill(processes: list[psutil.Process]) -> None:

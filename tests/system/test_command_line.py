@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import shutil
 import signal
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.system.harness import BIN, Platform, eventually
+from tests.system.harness import BIN, Platform, eventually, in_terminal
 
 from inductiva.protocol.status import TaskStatusCode as S
 
@@ -300,29 +299,6 @@ def test_a_reader_that_leaves_is_no_error(platform: Platform, tasks: Tasks, word
     assert told.returncode == 0
     assert b"Traceback" not in told.stderr
     assert b"Broken" not in told.stderr
-
-
-def in_terminal(platform: Platform, arguments: list[str], **environment: str) -> str:
-    """What a terminal shows of a command."""
-    ours, theirs = pty.openpty()
-    plain = {name: value for name, value in platform.environment.items() if name != "NO_COLOR"}
-    with subprocess.Popen(
-        [INDUCTIVA, *arguments],
-        env={**plain, "TERM": "xterm", **environment},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
-        shown = b""
-        try:
-            while piece := os.read(ours, 65536):
-                shown += piece
-        except OSError:  # how Linux says that nobody has the terminal open any more
-            pass
-        os.close(ours)
-        assert process.wait(30) == 0
-    return shown.decode()
 
 
 def test_colours_go_to_terminals_and_never_with_no_color(platform: Platform, tasks: Tasks) -> None:

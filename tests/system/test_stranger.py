@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import signal
 import subprocess
 import sys
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.system.harness import BASE_IMAGE, REPOSITORY, Platform
+from tests.system.harness import BASE_IMAGE, REPOSITORY, Platform, in_terminal
 
 import inductiva
 from inductiva.protocol.status import TaskStatusCode as S
@@ -191,27 +189,10 @@ def test_ctrl_c_while_waiting_says_how_to_come_back_and_leaves_the_task_alone(pl
 
 
 def test_tables_on_a_narrow_terminal_have_whole_rows(platform: Platform, group: str) -> None:
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [Path(sys.executable).with_name("inductiva"), "resources", "list"],
-        env={**platform.environment, "COLUMNS": "80"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
-        shown = b""
-        try:
-            while piece := os.read(ours, 65536):
-                shown += piece
-        except OSError:  # how Linux says that nobody has the terminal open any more
-            pass
-        os.close(ours)
-        assert process.wait(30) == 0
-    lines = shown.decode().splitlines()
-    assert max(map(len, lines)) <= 80 or "max cost" in shown.decode()
+    shown = in_terminal(platform, ["resources", "list"], COLUMNS="80", NO_COLOR="1")
+    lines = shown.splitlines()
     assert max(len(line) for line in lines if "A wider terminal" not in line) <= 80
-    assert "max cost ($/hour)" in shown.decode()
+    assert "max cost ($/hour)" in shown
     piped = platform.cli("resources", "list").stdout
     assert "MAX COST ($/HOUR)" in piped
 

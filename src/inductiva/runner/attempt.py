@@ -71,11 +71,6 @@ class Attempt:
         """Whether the end has been reported: the machine is free for other work."""
         return self._progress.phase >= Phase.FINISHED
 
-    @property
-    def is_computing(self) -> bool:
-        """Whether its commands run."""
-        return self._progress.phase == Phase.COMPUTING
-
     def resume(self, state: AttemptState) -> None:
         """After a connect: what the server has of this attempt."""
         self.reporter.resume(state.last_seq)

@@ -12,6 +12,7 @@ import hashlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -90,7 +91,7 @@ class Transfer:
                         view = view[file.write(view) or 0 :]
 
                 async for block in self._body(head):
-                    await _do(lambda block=block: keep(block), is_small)  # type: ignore[misc]
+                    await _do(partial(keep, block), is_small)
                     size += len(block)
                 file.truncate(size)
         except BaseException as error:

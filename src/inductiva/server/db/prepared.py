@@ -7,7 +7,7 @@ the text, and the types' conversions of parameters and results, so that a run is
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,8 +15,6 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, Executable, or_
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
-
-Convert = Callable[[Any], Any]
 
 
 def to_json(value: object) -> str:
